@@ -1,0 +1,81 @@
+// The stateless handshake (RFC 4987, section 3.6): our initial sequence number proves itself. It is a keyed
+// hash of the flow, the client's initial sequence number, the MSS class and a slow clock; window scale and
+// SACK ride in the low bits of our timestamp. Every member of a cluster has the key, so any may answer the
+// SYN and any may take the ACK, and a flood of SYNs costs no memory.
+import type { Address } from '../ip/address.ts';
+import { flowWords } from './flow-words.ts';
+import { type SipKey, siphash } from './siphash.ts';
+
+/** What a cookie can remember of the client's MSS: the largest of these that is not above it. */
+const MSS_CLASSES = [536, 1_220, 1_300, 1_380, 1_420, 1_440, 1_452, 1_460] as const;
+const CLASS_BITS = 3;
+/** Seconds that a tick of the slow clock lasts. A cookie is good for one to two ticks. */
+const TICK = 64;
+/** Members' clocks may differ: a cookie of the next tick is taken too. */
+const TICKS = [0, -1, 1] as const;
+
+/** Low bits of TSval: four for the window scale (15: none), one for SACK. */
+const OPTION_BITS = 5;
+const OPTION_MASK = (1 << OPTION_BITS) - 1;
+const NO_SCALE = 15;
+
+const words = new Uint32Array(16);
+
+export interface FlowIdentity {
+  readonly local: Address;
+  readonly localPort: number;
+  readonly remote: Address;
+  readonly remotePort: number;
+}
+
+/** Makes and checks cookies under one key. `wall` is the time of day in seconds. */
+export class Cookies {
+  readonly #key: SipKey;
+
+  constructor(key: SipKey) {
+    this.#key = key;
+  }
+
+  /** The initial sequence number for a client that sent `irs` and `mss`. */
+  issue(flow: FlowIdentity, irs: number, mss: number, wall: number): number {
+    let index = MSS_CLASSES.length - 1;
+    while (index > 0 && MSS_CLASSES[index] > mss) index--;
+    return this.#cookie(flow, irs, index, Math.floor(wall / TICK));
+  }
+
+  /** The client's MSS (its class) if `iss` is a cookie of ours for this flow, else undefined. */
+  check(flow: FlowIdentity, irs: number, iss: number, wall: number): number | undefined {
+    const index = iss & ((1 << CLASS_BITS) - 1);
+    const tick = Math.floor(wall / TICK);
+    const found = TICKS.some((shift) => this.#cookie(flow, irs, index, tick + shift) === iss);
+    return found ? MSS_CLASSES[index] : undefined;
+  }
+
+  #cookie(flow: FlowIdentity, irs: number, index: number, tick: number): number {
+    let count = flowWords(words, flow.local, flow.localPort, flow.remote, flow.remotePort);
+    words[count++] = irs;
+    words[count++] = tick * (1 << CLASS_BITS) + index;
+    const hash = siphash(this.#key, words, count);
+    return ((hash << CLASS_BITS) | index) >>> 0;
+  }
+}
+
+/** The options that a cookie's timestamp carries. */
+export interface CookieOptions {
+  /** Shift from 0 to 14, or -1: the client sent none. */
+  windowScale: number;
+  sack: boolean;
+}
+
+/** The latest TSval not after `now` whose low bits carry `options`. */
+export function encodeTimestamp(now: number, options: CookieOptions): number {
+  const scale = options.windowScale < 0 ? NO_SCALE : options.windowScale;
+  const bits = (scale << 1) | (options.sack ? 1 : 0);
+  const value = ((now & ~OPTION_MASK) | bits) >>> 0;
+  return ((value - now) | 0) > 0 ? (value - OPTION_MASK - 1) >>> 0 : value;
+}
+
+export function decodeTimestamp(echo: number): CookieOptions {
+  const scale = (echo & OPTION_MASK) >> 1;
+  return { windowScale: scale === NO_SCALE ? -1 : scale, sack: (echo & 1) === 1 };
+}

@@ -1,0 +1,180 @@
+// Passive opens: with a half-open connection for each SYN, or with none, by cookie.
+import type { Micros } from '../env/clock.ts';
+import type { Endpoint } from '../ip/address.ts';
+import * as tcp from '../wire/tcp.ts';
+import * as wire from '../wire/tcp-options.ts';
+import type { Connection, ConnectionHandler, Offer } from './connection.ts';
+import { type CookieOptions, Cookies, decodeTimestamp, encodeTimestamp } from './cookie.ts';
+import { establish, openPassively } from './handshake.ts';
+import { segmentArrives } from './receiver.ts';
+import type { Segment } from './segment.ts';
+import { advance, distance } from './sequence.ts';
+import type { SipKey } from './siphash.ts';
+import type { TcpStack } from './stack.ts';
+
+export interface ListenOptions {
+  local: Endpoint;
+  /** Half-open connections at most. */
+  backlog?: number;
+  /**
+   * Key of the stateless handshake; all members of a cluster share it. Without it every SYN makes a
+   * half-open connection.
+   */
+  cookieKey?: SipKey | undefined;
+  /** What SYN-ACKs offer; asked for each, since it may change. The stack's own offer when absent. */
+  offer?: (() => Offer) | undefined;
+  /** Whether connections begin with nothing acknowledged beyond their SYN (see `Connection.hold`). */
+  hold?: boolean;
+  /** Gives a new connection its handler. */
+  accept: (connection: Connection) => ConnectionHandler;
+}
+
+const DEFAULT_BACKLOG = 511;
+
+export class Listener {
+  readonly options: ListenOptions;
+  readonly #stack: TcpStack;
+  readonly #cookies: Cookies | undefined;
+  #halfOpen = 0;
+
+  constructor(stack: TcpStack, options: ListenOptions) {
+    this.#stack = stack;
+    this.options = options;
+    this.#cookies = options.cookieKey === undefined ? undefined : new Cookies(options.cookieKey);
+  }
+
+  close(): void {
+    this.#stack.unlisten(this);
+  }
+
+  /** Takes a segment that belongs to no connection; false if it deserves a reset. */
+  receive(segment: Segment, now: Micros): boolean {
+    if (segment.has(tcp.RST)) return true;
+    if (segment.has(tcp.SYN)) {
+      if (segment.has(tcp.ACK)) return false;
+      // A SYN may carry data, which is not taken before the handshake is complete, and a FIN, which is
+      // nonsense that the field knows as an attack.
+      if (!segment.has(tcp.FIN)) this.#syn(segment, now);
+      return true;
+    }
+    if (!segment.has(tcp.ACK)) return true;
+    return this.#cookies !== undefined && this.#completed(segment, this.#cookies, now);
+  }
+
+  #syn(segment: Segment, now: Micros): void {
+    const stack = this.#stack;
+    const offer = this.options.offer?.() ?? stack.offerFor(segment.packet.source);
+    if (this.#cookies !== undefined) {
+      this.#answerStateless(segment, offer, this.#cookies, now);
+      return;
+    }
+    if (this.#halfOpen >= (this.options.backlog ?? DEFAULT_BACKLOG)) {
+      stack.counters.backlogDrops++;
+      return;
+    }
+    const local = { address: segment.packet.destination, port: segment.destinationPort };
+    const remote = { address: segment.packet.source, port: segment.sourcePort };
+    this.#halfOpen++;
+    const connection = stack.create(local, remote, stack.isn(local, remote), offer, {
+      onClose: () => {
+        this.#halfOpen--;
+      },
+    });
+    if (connection === undefined) {
+      this.#halfOpen--;
+      return;
+    }
+    connection.onAccept = () => {
+      this.#halfOpen--;
+      connection.handler = this.options.accept(connection);
+    };
+    openPassively(connection, segment, now);
+  }
+
+  /** Answers a SYN and forgets it (RFC 4987, section 3.6). */
+  #answerStateless(segment: Segment, offer: Offer, cookies: Cookies, now: Micros): void {
+    const stack = this.#stack;
+    const { packet, options } = segment;
+    const { view } = stack.frame;
+    const at = stack.ip.payloadAt(packet.source);
+    const iss = cookies.issue(flowOf(segment), segment.seq, options.mss || 536, stack.clock.wall());
+    // Scale and SACK can only be remembered in the timestamp that the client echoes.
+    const timestamps = offer.timestamps && options.hasTimestamps;
+    const remembered: CookieOptions = {
+      windowScale: timestamps && offer.windowScale >= 0 ? options.windowScale : -1,
+      sack: timestamps && offer.sack && options.sackPermitted,
+    };
+    let end = wire.writeMss(view, at + tcp.TCP_LENGTH, offer.mss);
+    if (timestamps) {
+      const value = encodeTimestamp(stack.timestamp(now, 0), remembered);
+      end = remembered.sack
+        ? wire.writeSackPermittedTimestamps(view, end, value, options.timestampValue)
+        : wire.writeTimestamps(view, end, value, options.timestampValue);
+    }
+    if (remembered.windowScale >= 0) end = wire.writeWindowScale(view, end, offer.windowScale);
+    tcp.write(
+      view,
+      at,
+      segment.destinationPort,
+      segment.sourcePort,
+      iss,
+      advance(segment.seq, 1),
+      end - at,
+      tcp.SYN | tcp.ACK,
+      65_535,
+    );
+    stack.counters.cookiesSent++;
+    stack.sendPlain(packet.destination, packet.source, end, end - at);
+  }
+
+  /** A segment that completes a handshake of which nothing is remembered but by its numbers. */
+  #completed(segment: Segment, cookies: Cookies, now: Micros): boolean {
+    const stack = this.#stack;
+    const { packet, options } = segment;
+    const irs = advance(segment.seq, -1);
+    const iss = advance(segment.ack, -1);
+    const mss = cookies.check(flowOf(segment), irs, iss, stack.clock.wall());
+    if (mss === undefined) {
+      stack.counters.cookiesFailed++;
+      return false;
+    }
+    const local = { address: packet.destination, port: segment.destinationPort };
+    const remote = { address: packet.source, port: segment.sourcePort };
+    const offer = this.options.offer?.() ?? stack.offerFor(packet.source);
+    const connection = stack.create(local, remote, iss, offer, {});
+    if (connection === undefined) return true;
+    stack.counters.cookiesTaken++;
+    const memory = options.hasTimestamps
+      ? decodeTimestamp(options.timestampEcho)
+      : { windowScale: -1, sack: false };
+    // Another member may have answered the SYN: its clock is continued, not ours.
+    if (options.hasTimestamps) {
+      connection.ts.offset = distance(options.timestampEcho, stack.timestamp(now, 0));
+      connection.ts.recent = options.timestampValue;
+      connection.ts.recentAt = now;
+    }
+    establish(connection, { irs, mss, ...memory, timestamps: options.hasTimestamps }, now);
+    const { snd, negotiated } = connection;
+    snd.wnd = segment.window << negotiated.sendScale;
+    snd.maxWnd = snd.wnd;
+    snd.wl1 = segment.seq;
+    snd.wl2 = segment.ack;
+    // The window that the SYN-ACK offered.
+    connection.rcv.edge = advance(connection.rcv.nxt, 65_535);
+    if (this.options.hold === true) connection.hold();
+    connection.handler = this.options.accept(connection);
+    if (!stack.isLive(connection)) return true;
+    connection.handler.onConnect?.(connection);
+    if (stack.isLive(connection)) segmentArrives(connection, segment, now);
+    return true;
+  }
+}
+
+function flowOf(segment: Segment) {
+  return {
+    local: segment.packet.destination,
+    localPort: segment.destinationPort,
+    remote: segment.packet.source,
+    remotePort: segment.sourcePort,
+  };
+}

@@ -1,0 +1,87 @@
+// Bytes that were written and are not yet acknowledged: the writer's own chunks, never copied until
+// they go into a frame.
+import type { Frame } from '../link/frame.ts';
+
+/** Offsets count from the oldest unacknowledged byte. */
+export class SendBuffer {
+  #chunks: Uint8Array[] = [];
+  #first = 0;
+  /** Bytes of the first chunk that are acknowledged already. */
+  #skip = 0;
+  #length = 0;
+  // Where the last copy ended, since the next one nearly always starts there.
+  #cursorChunk = 0;
+  #cursorOffset = 0;
+
+  /** Bytes held. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Takes bytes over; the caller must not change them any more. */
+  append(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#chunks.push(bytes);
+    this.#length += bytes.length;
+  }
+
+  /** Copies `length` bytes from `offset` on into a frame. They must be there. */
+  copyTo(frame: Frame, at: number, offset: number, length: number): void {
+    let index = this.#first;
+    let start = -this.#skip;
+    if (this.#cursorChunk > this.#first && this.#cursorOffset <= offset) {
+      index = this.#cursorChunk;
+      start = this.#cursorOffset;
+    }
+    while (start + this.#chunks[index].length <= offset) start += this.#chunks[index++].length;
+    let to = at;
+    let from = offset - start;
+    let left = length;
+    while (left > 0) {
+      const chunk = this.#chunks[index];
+      const part = Math.min(left, chunk.length - from);
+      const whole = from === 0 && part === chunk.length;
+      frame.bytes.set(whole ? chunk : chunk.subarray(from, from + part), to);
+      to += part;
+      left -= part;
+      if (left === 0) break;
+      start += chunk.length;
+      from = 0;
+      index++;
+    }
+    this.#cursorChunk = index;
+    this.#cursorOffset = start;
+  }
+
+  /** Forgets the first `count` bytes. */
+  release(count: number): void {
+    this.#length -= count;
+    this.#skip += count;
+    this.#cursorOffset -= count;
+    while (this.#first < this.#chunks.length && this.#skip >= this.#chunks[this.#first].length) {
+      this.#skip -= this.#chunks[this.#first].length;
+      // The slot must not keep the bytes alive.
+      this.#chunks[this.#first++] = NOTHING;
+    }
+    if (this.#first === this.#chunks.length) {
+      this.#chunks.length = 0;
+      this.#first = 0;
+      this.#cursorChunk = 0;
+    } else if (this.#first >= 64 && 2 * this.#first >= this.#chunks.length) {
+      this.#chunks.splice(0, this.#first);
+      this.#cursorChunk -= this.#first;
+      this.#first = 0;
+    }
+  }
+
+  clear(): void {
+    this.#chunks = [];
+    this.#first = 0;
+    this.#skip = 0;
+    this.#length = 0;
+    this.#cursorChunk = 0;
+    this.#cursorOffset = 0;
+  }
+}
+
+const NOTHING = new Uint8Array(0);
