@@ -81,9 +81,9 @@ export class Host {
     }
   }
 
-  /** When the next timer is due. */
+  /** When the next timer is due, or the link wants to be asked. */
   get nextAt(): Micros {
-    return this.timers.nextAt;
+    return Math.min(this.timers.nextAt, this.link.nextAt ?? NEVER);
   }
 
   /** Breathes until `stop`. */

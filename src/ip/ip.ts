@@ -181,6 +181,20 @@ export class Ip {
       this.counters.noRoute++;
       return false;
     }
+    this.compose(frame, source, destination, protocol, segment, trafficClass);
+    this.counters.sent++;
+    return this.transmit(frame, via);
+  }
+
+  /** Writes all headers below a payload, as `send` does, and sends nothing. */
+  compose(
+    frame: Frame,
+    source: Address,
+    destination: Address,
+    protocol: number,
+    segment?: TransportSegment,
+    trafficClass = 0,
+  ): void {
     const { view } = frame;
     ipv4.write(
       view,
@@ -197,8 +211,6 @@ export class Ip {
     virtio.clear(view, VIRTIO_AT);
     if (segment !== undefined) this.#finishTransport(frame, source, destination, protocol, segment);
     view.setUint16(ETHERNET_AT + 12, ethernet.TYPE_IPV4);
-    this.counters.sent++;
-    return this.transmit(frame, via);
   }
 
   #finishTransport(

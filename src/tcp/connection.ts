@@ -13,6 +13,7 @@ import { ReceiveBuffer } from './receive-buffer.ts';
 import { rttState } from './rtt.ts';
 import { SendBuffer } from './send-buffer.ts';
 import { onTimeout, output } from './sender.ts';
+import { advance } from './sequence.ts';
 import type { TcpStack } from './stack.ts';
 import {
   type CongestionState,
@@ -212,10 +213,11 @@ export class Connection {
     this.arm();
   }
 
-  /** Acknowledges what has arrived so far, and holds back what follows. */
-  releaseSoFar(): void {
-    this.release();
-    this.rcv.holdAt = this.rcv.nxt;
+  /** Acknowledges the first `bytes` that the peer sent, which have arrived, and holds back the rest. */
+  acknowledgeUpTo(bytes: number): void {
+    this.rcv.holdAt = advance(this.rcv.irs, 1 + bytes);
+    transmit(this, this.snd.nxt, 0, 0, this.stack.clock.now());
+    this.arm();
   }
 
   /** Forgets the connection without a word to the peer: its segments are somebody else's from now on. */

@@ -5,7 +5,7 @@ import * as tcp from '../wire/tcp.ts';
 import * as wire from '../wire/tcp-options.ts';
 import type { Connection, ConnectionHandler, Offer } from './connection.ts';
 import { type CookieOptions, Cookies, decodeTimestamp, encodeTimestamp } from './cookie.ts';
-import { establish, openPassively } from './handshake.ts';
+import { establish, openPassively, type Remembered } from './handshake.ts';
 import { segmentArrives } from './receiver.ts';
 import type { Segment } from './segment.ts';
 import { advance, distance } from './sequence.ts';
@@ -25,8 +25,26 @@ export interface ListenOptions {
   offer?: (() => Offer) | undefined;
   /** Whether connections begin with nothing acknowledged beyond their SYN (see `Connection.hold`). */
   hold?: boolean;
+  /**
+   * Looks up a connection that another member began and of which more is acknowledged than its SYN, so
+   * that no cookie can prove it.
+   */
+  recall?: ((segment: Segment) => Recalled | undefined) | undefined;
   /** Gives a new connection its handler. */
   accept: (connection: Connection) => ConnectionHandler;
+}
+
+/** A connection as another member left it. */
+export interface Recalled extends Remembered {
+  readonly iss: number;
+  /** The shift that we announced. */
+  readonly ourScale: number;
+  /** What was acknowledged to the peer, from its first byte. */
+  readonly received: Uint8Array;
+  /** The peer's window in bytes. */
+  readonly window: number;
+  readonly timestampOffset: number;
+  readonly timestampRecent: number;
 }
 
 const DEFAULT_BACKLOG = 511;
@@ -135,6 +153,8 @@ export class Listener {
     const iss = advance(segment.ack, -1);
     const mss = cookies.check(flowOf(segment), irs, iss, stack.clock.wall());
     if (mss === undefined) {
+      const recalled = this.options.recall?.(segment);
+      if (recalled !== undefined) return this.#resume(segment, recalled, now);
       stack.counters.cookiesFailed++;
       return false;
     }
@@ -162,11 +182,44 @@ export class Listener {
     // The window that the SYN-ACK offered.
     connection.rcv.edge = advance(connection.rcv.nxt, 65_535);
     if (this.options.hold === true) connection.hold();
+    this.#begin(connection, segment, now);
+    return true;
+  }
+
+  /** Goes on with a connection where another member left it. */
+  #resume(segment: Segment, recalled: Recalled, now: Micros): boolean {
+    const stack = this.#stack;
+    const local = { address: segment.packet.destination, port: segment.destinationPort };
+    const remote = { address: segment.packet.source, port: segment.sourcePort };
+    const offer = { ...stack.offerFor(remote.address), windowScale: recalled.ourScale };
+    const connection = stack.create(local, remote, recalled.iss, offer, {});
+    if (connection === undefined) return true;
+    stack.counters.resumed++;
+    establish(connection, recalled, now);
+    const { snd, rcv, ts, receiveBuffer } = connection;
+    ts.offset = recalled.timestampOffset;
+    ts.recent = recalled.timestampRecent;
+    ts.recentAt = now;
+    snd.wnd = recalled.window;
+    snd.maxWnd = recalled.window;
+    snd.wl1 = rcv.irs;
+    snd.wl2 = snd.una;
+    receiveBuffer.append(recalled.received, 0, recalled.received.length);
+    rcv.nxt = advance(rcv.nxt, recalled.received.length);
+    rcv.lastAckSent = rcv.nxt;
+    rcv.edge = advance(rcv.nxt, 65_535);
+    if (this.options.hold === true) connection.hold();
+    this.#begin(connection, segment, now);
+    return true;
+  }
+
+  /** Hands a connection to its user, and then the segment that brought it about to the connection. */
+  #begin(connection: Connection, segment: Segment, now: Micros): void {
+    const stack = this.#stack;
     connection.handler = this.options.accept(connection);
-    if (!stack.isLive(connection)) return true;
+    if (!stack.isLive(connection)) return;
     connection.handler.onConnect?.(connection);
     if (stack.isLive(connection)) segmentArrives(connection, segment, now);
-    return true;
   }
 }
 

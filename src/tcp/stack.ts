@@ -69,6 +69,7 @@ export class TcpStack implements Protocol {
     cookiesSent: 0,
     cookiesTaken: 0,
     cookiesFailed: 0,
+    resumed: 0,
     synAckRepeats: 0,
     retransmits: 0,
     fastRetransmits: 0,

@@ -1,0 +1,145 @@
+// Connecting to a pool: one backend after the other, until one accepts or none is left.
+import { MILLISECOND, type Micros } from '../env/clock.ts';
+import { Timer } from '../env/timers.ts';
+import type { Backend, Pool } from '../backend/pool.ts';
+import { type Address, parseAddress } from '../ip/address.ts';
+import type { Connection, ConnectionHandler, Offer } from '../tcp/connection.ts';
+import { TcpError } from '../tcp/errors.ts';
+import type { TcpStack } from '../tcp/stack.ts';
+
+export interface DialerOptions {
+  readonly stack: TcpStack;
+  /** The addresses to connect from, taken in turns. */
+  readonly sources: readonly Address[];
+  /** True if nothing but the stack's own connections could hold this source port towards a backend. */
+  readonly isFree: (source: Address, port: number, backend: Address, backendPort: number) => boolean;
+}
+
+export interface DialOptions {
+  readonly pool: Pool;
+  readonly timeout: Micros;
+  /** Our initial sequence number, or undefined for any. */
+  readonly iss?: number | undefined;
+  /** What to offer; the stack's own when absent. */
+  readonly offer?: Offer | undefined;
+  /** The backend's SYN-ACK came; the connection belongs to the caller, and its third ACK is held back. */
+  readonly onConnect: (connection: Connection, backend: Backend) => void;
+  /** Every backend was asked in vain. */
+  readonly onExhausted: () => void;
+}
+
+/** An attempt that can be called off. */
+export interface Dial {
+  cancel(): void;
+}
+
+export class Dialer {
+  readonly #options: DialerOptions;
+  #turn = 0;
+
+  constructor(options: DialerOptions) {
+    this.#options = options;
+  }
+
+  dial(options: DialOptions): Dial {
+    const attempt = new Attempt(this.#options, options, this.#nextSource());
+    attempt.next();
+    return attempt;
+  }
+
+  #nextSource(): Address {
+    const { sources } = this.#options;
+    this.#turn = (this.#turn + 1) % sources.length;
+    return sources[this.#turn];
+  }
+}
+
+class Attempt implements Dial, ConnectionHandler {
+  readonly #dialer: DialerOptions;
+  readonly #options: DialOptions;
+  readonly #source: Address;
+  readonly #timer: Timer;
+  #tried: Set<Backend> | undefined;
+  #backend: Backend | undefined;
+  #connection: Connection | undefined;
+
+  constructor(dialer: DialerOptions, options: DialOptions, source: Address) {
+    this.#dialer = dialer;
+    this.#options = options;
+    this.#source = source;
+    this.#timer = new Timer(() => this.#expire());
+  }
+
+  /** Asks the next backend. */
+  next(): void {
+    const { pool, timeout, iss, offer, onExhausted } = this.#options;
+    const { stack, isFree } = this.#dialer;
+    const backend = pool.next(this.#tried);
+    const address = backend === undefined ? undefined : parseAddress(backend.address);
+    if (backend === undefined || address === undefined) {
+      onExhausted();
+      return;
+    }
+    this.#tried ??= new Set();
+    this.#tried.add(backend);
+    this.#backend = backend;
+    try {
+      this.#connection = stack.connect({
+        remote: { address, port: backend.port },
+        local: this.#source,
+        isFree: (port) => isFree(this.#source, port, address, backend.port),
+        iss,
+        offer,
+        handler: this,
+      });
+      stack.timers.set(this.#timer, stack.clock.now() + timeout);
+    } catch (error) {
+      // No port is left for this backend: that is no fault of the backend.
+      if (!(error instanceof TcpError)) throw error;
+      this.next();
+    }
+  }
+
+  cancel(): void {
+    this.#dialer.stack.timers.remove(this.#timer);
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (connection === undefined) return;
+    connection.handler = {};
+    connection.abort();
+  }
+
+  onConnect(connection: Connection): void {
+    this.#dialer.stack.timers.remove(this.#timer);
+    const backend = this.#backend;
+    this.#connection = undefined;
+    if (backend === undefined) return;
+    const { negotiated } = connection;
+    this.#options.pool.connected(backend, {
+      mss: negotiated.sendMss,
+      windowScale: negotiated.scaling ? negotiated.sendScale : undefined,
+      timestamps: negotiated.timestamps,
+      sack: negotiated.sack,
+    });
+    // The request carries the acknowledgment; nothing goes out before the splice is safe.
+    connection.hold();
+    this.#options.onConnect(connection, backend);
+  }
+
+  onClose(): void {
+    if (this.#connection === undefined || this.#backend === undefined) return;
+    this.#connection = undefined;
+    this.#dialer.stack.timers.remove(this.#timer);
+    this.#options.pool.refused(this.#backend);
+    this.next();
+  }
+
+  #expire(): void {
+    if (this.#backend !== undefined) this.#options.pool.timedOut(this.#backend);
+    this.cancel();
+    this.next();
+  }
+}
+
+/** Milliseconds of the configuration as the clock counts. */
+export const millis = (value: number): Micros => value * MILLISECOND;

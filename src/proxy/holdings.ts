@@ -1,0 +1,95 @@
+// The addresses of a member on the link: its own, and those of members that are gone.
+import { MILLISECOND, type Micros } from '../env/clock.ts';
+import type { Logger } from '../env/logger.ts';
+import { Timer } from '../env/timers.ts';
+import type { Host } from '../host/host.ts';
+import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
+import type { MemberConfig } from './config.ts';
+
+/** An announcement may be lost, or overtaken by what the old owner still sent. */
+const ANNOUNCE_AGAIN: readonly Micros[] = [
+  20 * MILLISECOND,
+  100 * MILLISECOND,
+  500 * MILLISECOND,
+  2_000 * MILLISECOND,
+];
+
+/** A member's addresses that a survivor adopts. */
+const movable = ({ nextHop, sources }: MemberConfig): Address[] =>
+  [nextHop, ...sources].map(mustParse);
+
+/** The configuration has been checked; what is no address here is a fault of ours. */
+export function mustParse(text: string): Address {
+  const address = parseAddress(text);
+  if (address === undefined) throw new Error(`${text} is no address`);
+  return address;
+}
+
+export class Holdings {
+  readonly #host: Host;
+  readonly #members: readonly MemberConfig[];
+  readonly #self: number;
+  readonly #logger: Logger;
+  readonly #held = new Set<number>();
+  readonly #timers: Timer[] = [];
+  /** How often this member took over another's addresses. */
+  adoptions = 0;
+
+  constructor(host: Host, members: readonly MemberConfig[], self: number, logger: Logger) {
+    this.#host = host;
+    this.#members = members;
+    this.#self = self;
+    this.#logger = logger;
+  }
+
+  /** Addresses of others that are held now. */
+  get adopted(): number {
+    let count = 0;
+    for (const id of this.#held) if (id !== this.#self) count += movable(this.#members[id]).length;
+    return count;
+  }
+
+  /** Takes a member's addresses and tells the link. */
+  claim(id: number): void {
+    const member = this.#members[id];
+    const addresses = movable(member);
+    this.#held.add(id);
+    for (const address of addresses) this.#host.ip.addAddress(address);
+    if (id !== this.#self) this.adoptions++;
+    this.#announce(id, addresses);
+    for (const pause of ANNOUNCE_AGAIN) {
+      const timer = new Timer(() => {
+        if (this.#held.has(id)) this.#announce(id, addresses);
+      });
+      this.#timers.push(timer);
+      this.#host.timers.set(timer, this.#host.clock.now() + pause);
+    }
+    this.#logger.info(
+      {
+        event: id === this.#self ? 'claimed' : 'adopted',
+        member: member.name,
+        addresses: addresses.map(formatAddress),
+        at: this.#host.clock.now(),
+      },
+      id === this.#self ? 'own addresses claimed' : `addresses of ${member.name} adopted`,
+    );
+  }
+
+  release(id: number): void {
+    if (!this.#held.delete(id)) return;
+    const member = this.#members[id];
+    for (const address of movable(member)) this.#host.ip.removeAddress(address);
+    this.#logger.info({ event: 'released', member: member.name }, 'addresses released');
+  }
+
+  releaseAll(): void {
+    for (const id of [...this.#held]) this.release(id);
+    for (const timer of this.#timers) this.#host.timers.remove(timer);
+    this.#timers.length = 0;
+  }
+
+  #announce(id: number, addresses: readonly Address[]): void {
+    if (!this.#held.has(id)) return;
+    for (const address of addresses) this.#host.ip.arp.announce(address);
+  }
+}

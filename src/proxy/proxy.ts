@@ -1,0 +1,201 @@
+// One member of a cluster, assembled: host, splices, replication, services.
+import { Discovery } from '../backend/discovery.ts';
+import { Pool } from '../backend/pool.ts';
+import { splitEndpoint } from '../config/fields.ts';
+import { type Clock, type Micros, NEVER, systemClock } from '../env/clock.ts';
+import type { Logger } from '../env/logger.ts';
+import { type Random, systemRandom } from '../env/random.ts';
+import { Timer } from '../env/timers.ts';
+import { Host } from '../host/host.ts';
+import { parsePrefix } from '../ip/address.ts';
+import type { Link } from '../link/link.ts';
+import type { Incarnation } from '../replication/incarnation.ts';
+import { memberList } from '../replication/member.ts';
+import { Replicator } from '../replication/replicator.ts';
+import { keyFromSecret } from '../tcp/stack.ts';
+import { parseMac } from '../wire/ethernet.ts';
+import { memberConfig, type ProxyConfig } from './config.ts';
+import { Dialer, millis } from './dialer.ts';
+import { Holdings, mustParse } from './holdings.ts';
+import { Service, type ServiceContext } from './service.ts';
+import { Splices } from './splices.ts';
+
+export interface ProxyOptions {
+  readonly config: ProxyConfig;
+  /** The name of this member. */
+  readonly member: string;
+  readonly link: Link;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export class Proxy {
+  readonly host: Host;
+  readonly splices: Splices;
+  readonly pools: ReadonlyMap<string, { readonly pool: Pool; readonly connectTimeout: Micros }>;
+  readonly holdings: Holdings;
+  /** Request heads by result. */
+  readonly heads: Record<string, number> = {};
+  readonly counters = { relays: 0, activeRelays: 0, pending: 0, fenced: 0 };
+  readonly config: ProxyConfig;
+  readonly member: string;
+  readonly #options: ProxyOptions;
+  readonly #self: number;
+  readonly #services: Service[];
+  readonly #discovery: Discovery;
+  readonly #spliceTimer = new Timer(() => {});
+  #replicator: Replicator | undefined;
+
+  /** @throws ConfigError if there is no such member */
+  constructor(options: ProxyOptions) {
+    const { config, link, logger, clock = systemClock, random = systemRandom() } = options;
+    const own = memberConfig(config, options.member);
+    this.#options = options;
+    this.config = config;
+    this.member = options.member;
+    this.#self = [...config.members.keys()].indexOf(options.member);
+    const mac = parseMac(own.mac);
+    const subnet = parsePrefix(config.network.subnet);
+    if (mac === undefined || subnet === undefined) throw new Error('the configuration is unchecked');
+    this.host = new Host({ link, mac, clock, random });
+    this.host.ip.addAddress(mustParse(own.mesh));
+    this.host.ip.addRoute({ prefix: subnet });
+    if (config.network.gateway !== undefined) {
+      const everywhere = parsePrefix('0.0.0.0/0');
+      const gateway = mustParse(config.network.gateway);
+      if (everywhere !== undefined) this.host.ip.addRoute({ prefix: everywhere, gateway });
+    }
+    this.splices = new Splices({
+      host: this.host,
+      self: this.#self,
+      maximum: config.splice.maxRecords,
+      lingerMillis: config.splice.lingerMs,
+      idleMillis: config.splice.idleTimeoutMs,
+      logger,
+    });
+    this.holdings = new Holdings(this.host, [...config.members.values()], this.#self, logger);
+    this.pools = this.#makePools();
+    const sources = own.sources.map(mustParse);
+    const isFree: Splices['isFree'] = (...flow) => this.splices.isFree(...flow);
+    const context: ServiceContext = {
+      host: this.host,
+      dialer: new Dialer({ stack: this.host.tcp, sources, isFree }),
+      splices: this.splices,
+      replicator: () => this.#replicator,
+      cookieKey: keyFromSecret(config.cluster.secret, 'cookie'),
+      pools: this.pools,
+      heads: this.heads,
+      counters: this.counters,
+    };
+    this.#services = config.services.map((service, number) => {
+      const local = { address: mustParse(service.address), port: service.port };
+      this.host.ip.addAddress(local.address, false);
+      const made = new Service(context, number, service);
+      made.listen(local);
+      return made;
+    });
+    this.#discovery = new Discovery({
+      stack: this.host.tcp,
+      pools: [...this.pools.values()].map(({ pool }) => pool),
+      source: sources[0],
+      isFree,
+    });
+    // Invariant I4: who is not sure that nobody knows a flow says nothing about it.
+    this.host.tcp.mayReset = () => !(this.#replicator?.graceUntil(this.host.clock.now()) ?? true);
+    this.host.atEndOfBreath((now) => this.#flush(now));
+  }
+
+  get replicator(): Replicator | undefined {
+    return this.#replicator;
+  }
+
+  /** Joins the cluster, and serves as soon as it may. The host must breathe from then on. */
+  start(): void {
+    this.#join(undefined);
+    this.#discovery.start();
+  }
+
+  /** Goes silent: the others take over. */
+  stop(): void {
+    this.#discovery.stop();
+    for (const service of this.#services) service.close();
+    this.#replicator?.close();
+    this.holdings.releaseAll();
+    this.host.stop();
+  }
+
+  #join(above: Incarnation | undefined): void {
+    const { host } = this;
+    const { config, logger } = this.#options;
+    const { cluster, members } = config;
+    const byAddress = [...members].map(
+      ([name, { mesh }]) => [name, { address: mustParse(mesh) }] as const,
+    );
+    const socket = host.udp.bind({
+      address: mustParse(memberConfig(config, this.member).mesh),
+      port: cluster.port,
+    });
+    const replicator = new Replicator(
+      {
+        port: socket,
+        udpPort: cluster.port,
+        cluster: cluster.name,
+        secret: cluster.secret,
+        members: memberList(new Map(byAddress)),
+        self: this.#self,
+        heartbeat: millis(cluster.heartbeatMs),
+        suspectAfter: millis(cluster.suspectAfterMs),
+        ...(above === undefined ? {} : { above }),
+        table: this.splices,
+        evidence: () => host.counters.frames,
+        clock: host.clock,
+        timers: host.timers,
+        random: host.random,
+        logger,
+      },
+      {
+        insert: (_from, record) => this.splices.insert(record),
+        delete: (_from, key) => this.splices.delete(key),
+        orphan: () => {},
+        view: () => {},
+        claim: (id) => this.holdings.claim(id),
+        release: (id) => this.holdings.release(id),
+        fenced: (floor) => {
+          this.counters.fenced++;
+          this.holdings.releaseAll();
+          socket.close();
+          this.splices.forgetAll();
+          this.#join(floor);
+        },
+      },
+    );
+    this.#replicator = replicator;
+    this.splices.replicator = replicator;
+    replicator.start(host.clock.now());
+  }
+
+  #makePools(): Proxy['pools'] {
+    return new Map(
+      Object.entries(this.config.pools).map(([name, pool]) => [
+        name,
+        {
+          pool: new Pool({
+            name,
+            backends: pool.backends.map(splitEndpoint),
+            penalty: millis(pool.penaltyMs),
+            now: () => this.host.clock.now(),
+          }),
+          connectTimeout: millis(pool.connectTimeoutMs),
+        },
+      ]),
+    );
+  }
+
+  #flush(now: Micros): void {
+    this.splices.splicer.run(now);
+    this.#replicator?.flush(now);
+    const { nextAt } = this.splices.splicer;
+    if (nextAt !== NEVER) this.host.timers.set(this.#spliceTimer, nextAt);
+  }
+}

@@ -1,0 +1,106 @@
+// What the metrics and the health report read of a proxy, at the moment of a scrape.
+import { SECOND } from '../env/clock.ts';
+import { LATENCY_BOUNDS } from '../replication/counters.ts';
+import { ACTIVE } from '../replication/member.ts';
+import type { MetricSources } from './metric-sources.ts';
+import type { Proxy } from './proxy.ts';
+
+/** Older unacknowledged messages mean that replication stalls. */
+const STALLED = SECOND;
+
+/** A live view of `proxy`: every field is read when it is asked for. */
+export function sourcesOf(proxy: Proxy): MetricSources {
+  const { host, splices, holdings } = proxy;
+  const { table, splicer } = splices;
+  const { counters: passed } = splicer;
+  return {
+    cluster: proxy.config.cluster.name,
+    member: proxy.member,
+    get serving() {
+      return proxy.replicator?.state === ACTIVE;
+    },
+    get traffic() {
+      const { received, receivedBytes, sent, sentBytes } = host.link.counters;
+      const { framesToBackend, framesToClient, bytesToBackend, bytesToClient } = passed;
+      const frames = framesToBackend + framesToClient;
+      const bytes = bytesToBackend + bytesToClient;
+      return {
+        fastToBackend: { frames: framesToBackend, bytes: bytesToBackend },
+        fastToClient: { frames: framesToClient, bytes: bytesToClient },
+        slowReceived: { frames: received - frames, bytes: receivedBytes - bytes },
+        slowSent: { frames: sent - frames, bytes: sentBytes - bytes },
+      };
+    },
+    get drops() {
+      const { replicator } = proxy;
+      const mesh = Object.entries(replicator?.counters ?? {})
+        .filter(([name]) => name.startsWith('drop'))
+        .map(([name, value]): [string, number] => [`mesh${name.slice(4)}`, value]);
+      return {
+        ...Object.fromEntries(mesh),
+        spliceDamaged: passed.damaged,
+        spliceTtlExpired: passed.ttlExpired,
+        spliceNoRoute: passed.noRoute,
+        spliceErrorsRefused: passed.errorsRefused,
+        ipMalformed: host.ip.counters.malformed,
+        ipBadChecksum: host.ip.counters.badChecksum,
+        ipNotForUs: host.ip.counters.notForUs,
+        ipFragments: host.ip.counters.fragments,
+        ipNoRoute: host.ip.counters.noRoute,
+        tcpMalformed: host.tcp.counters.malformed,
+        tcpBadChecksum: host.tcp.counters.badChecksum,
+        neighbourQueue: host.ip.neighbours.counters.queueDrops,
+        linkSend: host.link.counters.sendErrors,
+      };
+    },
+    get splices() {
+      return {
+        active: table.size,
+        opened: table.counters.inserted,
+        closed: table.counters.removed,
+      };
+    },
+    get peers() {
+      return (proxy.replicator?.peers ?? []).map(({ name, status }) => ({
+        name,
+        state: status,
+        alive: status === 'live',
+      }));
+    },
+    get adoption() {
+      return { addresses: holdings.adopted, adoptions: holdings.adoptions };
+    },
+    get replication() {
+      const lag = proxy.replicator?.lag(host.clock.now()) ?? 0;
+      return {
+        lag,
+        unackedRecords: proxy.replicator?.unacked ?? 0,
+        stalled: lag > STALLED,
+      };
+    },
+    get commitLatency() {
+      const latency = proxy.replicator?.commitLatency;
+      return {
+        bounds: LATENCY_BOUNDS,
+        counts: latency?.buckets ?? new Array<number>(LATENCY_BOUNDS.length + 1).fill(0),
+        sum: latency?.sum ?? 0,
+      };
+    },
+    get pools() {
+      return [...proxy.pools.values()].map(({ pool }) => pool);
+    },
+    heads: proxy.heads,
+    get events() {
+      return {
+        tcp: host.tcp.counters,
+        ip: { ...host.ip.counters },
+        arp: { ...host.ip.arp.counters },
+        icmp: { ...host.ip.icmp.counters },
+        neighbours: { ...host.ip.neighbours.counters },
+        table: { ...table.counters },
+        replication: { ...proxy.replicator?.counters },
+        proxy: proxy.counters,
+      };
+    },
+  };
+}
