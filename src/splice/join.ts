@@ -30,16 +30,15 @@ export function canSplice(client: Connection, backend: Connection): boolean {
   return client.negotiated.timestamps === backend.negotiated.timestamps;
 }
 
-/** The record that joins two established connections, both as they are at `now`. */
+/** The record that joins two established connections, both as they are now. */
 export function recordOf(
   client: Connection,
   backend: Connection,
   terms: SpliceTerms,
-  now: Micros,
 ): SpliceRecord {
-  const { stack } = client;
   const { timestamps } = client.negotiated;
-  // Each end must see our timestamps go on from where they are, or PAWS drops what follows.
+  // Each end must see our timestamps go on from where they are, or PAWS drops what follows; and must get
+  // back exactly what it sent, since Linux takes the third packet of a handshake with no other echo.
   const shift = (us: number, them: number): number => (timestamps ? (us - them) >>> 0 : 0);
   return {
     client: client.remote,
@@ -49,8 +48,8 @@ export function recordOf(
     seqShiftToBackend: advance(backend.snd.iss, -client.rcv.irs),
     seqShiftToClient: advance(client.snd.iss, -backend.rcv.irs),
     timestamps,
-    timestampShiftToBackend: shift(stack.timestamp(now, backend.ts.offset), client.ts.recent),
-    timestampShiftToClient: shift(stack.timestamp(now, client.ts.offset), backend.ts.recent),
+    timestampShiftToBackend: shift(backend.ts.lastSent, client.ts.recent),
+    timestampShiftToClient: shift(client.ts.lastSent, backend.ts.recent),
     clientScale: client.negotiated.sendScale,
     scaleToClient: client.negotiated.receiveScale,
     scaleToBackend: backend.negotiated.receiveScale,
@@ -101,7 +100,7 @@ export class Handover {
       const size = Math.min(train, end - sent);
       const last = sent + size === end;
       const flags = last ? fin | (size > 0 ? tcp.PSH : 0) : 0;
-      const start = this.#header(client, advance(first, sent), flags | tcp.ACK, now);
+      const start = this.#header(client, advance(first, sent), flags | tcp.ACK);
       this.#frame.bytes.set(held.subarray(sent, sent + size), start);
       this.#frame.end = start + size;
       layout.segmentSize = mss;
@@ -112,13 +111,13 @@ export class Handover {
     } while (sent < end);
   }
 
-  #header(client: Connection, seq: number, flags: number, now: Micros): number {
-    const { snd, negotiated, ts, stack } = client;
+  #header(client: Connection, seq: number, flags: number): number {
+    const { snd, negotiated, ts } = client;
     const { view } = this.#frame;
     const at = this.#ip.payloadAt(client.remote.address);
     let end = at + tcp.TCP_LENGTH;
     if (negotiated.timestamps) {
-      end = writeTimestamps(view, end, ts.recent, stack.timestamp(now, ts.offset));
+      end = writeTimestamps(view, end, ts.recent, ts.lastSent);
     }
     tcp.write(
       view,

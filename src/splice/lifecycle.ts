@@ -1,0 +1,325 @@
+// From the first packet of a splice to the end of its record: FINs, resets, linger, silence.
+//
+// A record must not go before both ends are done with it, and must not stay for ever. What passes tells
+// most of it. What does not pass here (another member saw it, or it was lost) is asked of the ends: a
+// silent flow's ends are probed, and one that no longer knows the connection answers with a reset, which
+// passes on to the other end and closes the flow as any reset does.
+import { MILLISECOND, type Micros, NEVER, SECOND } from '../env/clock.ts';
+import * as tcp from '../wire/tcp.ts';
+import { TO_BACKEND, TO_CLIENT } from './record.ts';
+import type { Segment } from './segment.ts';
+import * as s from './slot.ts';
+import type { SlotQueue } from './slot-queue.ts';
+import type { SpliceTable } from './table.ts';
+
+// The engine folds what a module binds itself into its code, and loads what it imports at each use.
+const { ACKED, ACTIVITY, NEXT, SLOT_WORDS, STATUS, TIMESTAMP } = s;
+const { ACK, FIN, RST, SYN } = tcp;
+
+export interface LifecycleOptions {
+  readonly table: SpliceTable;
+  /** How long a record stays after the last packet of a flow whose FINs are acknowledged. */
+  readonly lingerMillis?: number;
+  /** Likewise after a reset. */
+  readonly resetLingerMillis?: number;
+  /** Silence after which the ends of an open flow are probed; up to 2^30. */
+  readonly idleMillis?: number;
+  /** Likewise once a FIN passed. */
+  readonly closingIdleMillis?: number;
+  readonly probeMillis?: number;
+  /** Probes without an answer before a flow is given up, 1 to 100. */
+  readonly probes?: number;
+  /** True if this member is the one to watch over the flow's silence; asked before each probe. */
+  readonly isResponsible?: (slot: number) => boolean;
+  /** The flow is over, and its record lingers. */
+  readonly onClose?: (slot: number) => void;
+  /** The record is about to be removed: all members should. It can still be read. */
+  readonly onExpire?: (slot: number) => void;
+  /** Sends a probe or a reset to the receiver of a direction. */
+  readonly probe: (slot: number, direction: number, reset: boolean) => void;
+}
+
+const QUEUE_BUDGET = 1_024;
+const SCAN_BUDGET = 2_048;
+/** Between two slices of a scan, and between the end of one scan and the next. */
+const SLICE_GAP: Micros = MILLISECOND;
+const SCAN_GAP: Micros = SECOND / 4;
+
+const FLAGS_MASK = SYN | FIN | RST | ACK;
+/** An open flow both of whose ends were heard, with nothing to remember or to doubt. */
+const ORDINARY = s.OPEN | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN);
+const ORDINARY_MASK =
+  s.STATE_MASK | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN) | s.SUSPECT | s.PROBES_MASK;
+
+export class Lifecycle {
+  /** Flows given up because neither end answered. */
+  silent = 0;
+  /** Probes sent, to either end. */
+  probesSent = 0;
+  readonly #table: SpliceTable;
+  readonly #words: Int32Array;
+  readonly #options: Required<LifecycleOptions>;
+  #now: Micros = 0;
+  #scanAt: Micros = NEVER;
+  /** The next slot of a scan under way, or -1. */
+  #cursor = -1;
+  /** When the scan under way must be followed by another. */
+  #nextScanAt: Micros = NEVER;
+
+  constructor(options: LifecycleOptions) {
+    this.#options = {
+      lingerMillis: 10_000,
+      resetLingerMillis: 2_000,
+      idleMillis: 900_000,
+      closingIdleMillis: 60_000,
+      probeMillis: 5_000,
+      probes: 3,
+      isResponsible: () => true,
+      onClose: () => {},
+      onExpire: () => {},
+      ...options,
+    };
+    this.#table = options.table;
+    this.#words = options.table.words;
+  }
+
+  /** Notes a segment that was translated. */
+  track(slot: number, direction: number, segment: Segment, now: Micros): void {
+    const words = this.#words;
+    const at = slot * SLOT_WORDS;
+    const ordinary = (words[at + STATUS] & ORDINARY_MASK) === ORDINARY;
+    if (!ordinary || (segment.flags & FLAGS_MASK) !== ACK) {
+      this.#trackOther(slot, direction, segment, now);
+      return;
+    }
+    words[at + ACTIVITY] = Math.floor(now / MILLISECOND);
+    words[at + TIMESTAMP + direction] = segment.timestamp;
+    if (isNews(words[at + NEXT + direction], segment.end)) {
+      words[at + NEXT + direction] = segment.end;
+    }
+    if (isNews(words[at + ACKED + 1 - direction], segment.ack)) {
+      words[at + ACKED + 1 - direction] = segment.ack;
+    }
+  }
+
+  /** Ends a record now: its client begins a new connection. */
+  end(slot: number): void {
+    this.#expire(slot);
+  }
+
+  /** When `run` has something to do. */
+  get nextAt(): Micros {
+    const { lingerMillis, resetLingerMillis } = this.#options;
+    const queues = Math.min(
+      this.#dueAt(this.#table.lingering, lingerMillis),
+      this.#dueAt(this.#table.reset, resetLingerMillis),
+    );
+    if (this.#table.size === 0) return queues;
+    // Records came since the last call: it is time to plan.
+    const scanAt = this.#scanAt === NEVER ? this.#now : this.#scanAt;
+    return Math.min(queues, scanAt);
+  }
+
+  /** Removes what has lingered, and looks after silent flows; bounded work. */
+  run(now: Micros): void {
+    this.#now = now;
+    this.#drain(this.#table.lingering, this.#options.lingerMillis);
+    this.#drain(this.#table.reset, this.#options.resetLingerMillis);
+    if (this.#table.size === 0) {
+      this.#scanAt = NEVER;
+      this.#cursor = -1;
+    } else if (this.#scanAt === NEVER) {
+      const { idleMillis, closingIdleMillis, resetLingerMillis } = this.#options;
+      const shortest = Math.min(idleMillis, closingIdleMillis, resetLingerMillis);
+      this.#scanAt = now + shortest * MILLISECOND;
+    } else if (now >= this.#scanAt) {
+      this.#scan(now);
+    }
+  }
+
+  #trackOther(slot: number, direction: number, segment: Segment, now: Micros): void {
+    const words = this.#words;
+    const at = slot * SLOT_WORDS;
+    const { flags, seq } = segment;
+    words[at + ACTIVITY] = Math.floor(now / MILLISECOND);
+    // A SYN for a living connection is answered by a challenge, and its numbers are not the flow's.
+    if ((flags & SYN) === 0) {
+      if ((flags & RST) !== 0) this.#trackReset(at, direction, seq);
+      else this.#trackProgress(at, direction, segment);
+    }
+    this.#settle(slot, now);
+  }
+
+  #trackProgress(at: number, direction: number, { flags, end, ack, timestamp }: Segment): void {
+    const words = this.#words;
+    let status = words[at + STATUS];
+    if ((status & s.PROBES_MASK) !== 0) status &= ~(s.PROBES_MASK | s.SUSPECT);
+    const known = (status & (s.NEXT_KNOWN << direction)) !== 0;
+    const ahead = (end - words[at + NEXT + direction]) | 0;
+    if (known && ahead > 0 && (status & (s.RST_SEEN << direction)) !== 0) {
+      // Whoever goes on sending has not reset the connection: that was a stranger.
+      status &= ~(s.RST_SEEN << direction);
+    }
+    if ((flags & FIN) !== 0) {
+      if (!known || (ahead < s.REACH && ahead > -s.REACH)) {
+        status |= s.FIN_SEEN << direction;
+        words[at + s.FIN_END + direction] = end;
+      }
+    } else if (known && ahead > 0 && ((end - words[at + s.FIN_END + direction]) | 0) > 0) {
+      // Nothing follows a FIN (RFC 9293, section 3.6): that was none.
+      status &= ~(s.FIN_SEEN << direction);
+    }
+    words[at + TIMESTAMP + direction] = timestamp;
+    if (!known || isNews(words[at + NEXT + direction], end)) words[at + NEXT + direction] = end;
+    status |= s.NEXT_KNOWN << direction;
+    if ((flags & ACK) !== 0) {
+      const acked = at + ACKED + 1 - direction;
+      const heard = (status & (s.ACKED_KNOWN << (1 - direction))) !== 0;
+      if (!heard || isNews(words[acked], ack)) words[acked] = ack;
+      status |= s.ACKED_KNOWN << (1 - direction);
+    }
+    words[at + STATUS] = status;
+  }
+
+  /**
+   * A reset is good only with the number that its receiver expects next (RFC 5961, section 3.2), which lies
+   * between what that one acknowledged and what was sent. One that does not fit may be a stranger's, or we
+   * missed packets: then the ends are asked soon.
+   */
+  #trackReset(at: number, direction: number, seq: number): void {
+    const words = this.#words;
+    const status = words[at + STATUS];
+    const tooOld =
+      (status & (s.ACKED_KNOWN << direction)) !== 0 &&
+      ((seq - words[at + ACKED + direction]) | 0) < 0;
+    const tooNew =
+      (status & (s.NEXT_KNOWN << direction)) !== 0 &&
+      ((words[at + NEXT + direction] - seq) | 0) < 0;
+    words[at + STATUS] =
+      tooOld || tooNew ? (status & ~s.PROBES_MASK) | s.SUSPECT : status | (s.RST_SEEN << direction);
+  }
+
+  /** Brings the state, and the queue that goes with it, in line with what was seen. */
+  #settle(slot: number, now: Micros): void {
+    const status = this.#words[slot * SLOT_WORDS + STATUS];
+    const before = status & s.STATE_MASK;
+    const after = this.#stateOf(slot, status);
+    this.#leave(slot, before);
+    if (after === s.LINGERING) this.#table.lingering.push(slot);
+    else if (after === s.RESET) this.#table.reset.push(slot);
+    this.#words[slot * SLOT_WORDS + STATUS] = (status & ~s.STATE_MASK) | after;
+    if (after < s.LINGERING) this.#scanBy(now + this.#patience(status, after) * MILLISECOND);
+    else if (before < s.LINGERING) this.#options.onClose(slot);
+  }
+
+  #stateOf(slot: number, status: number): number {
+    if ((status & (3 * s.RST_SEEN)) !== 0) return s.RESET;
+    const fins = (status & (3 * s.FIN_SEEN)) / s.FIN_SEEN;
+    if (fins === 0) return s.OPEN;
+    if (fins !== 3) return s.HALF_CLOSED;
+    return this.#isFinAcked(slot, TO_BACKEND) && this.#isFinAcked(slot, TO_CLIENT)
+      ? s.LINGERING
+      : s.CLOSING;
+  }
+
+  #isFinAcked(slot: number, direction: number): boolean {
+    const at = slot * SLOT_WORDS + direction;
+    const heard = (this.#words[at - direction + STATUS] & (s.ACKED_KNOWN << direction)) !== 0;
+    return heard && this.#words[at + ACKED] === this.#words[at + s.FIN_END];
+  }
+
+  #leave(slot: number, state: number): void {
+    if (state === s.LINGERING) this.#table.lingering.remove(slot);
+    else if (state === s.RESET) this.#table.reset.remove(slot);
+  }
+
+  #expire(slot: number): void {
+    this.#options.onExpire(slot);
+    this.#table.remove(slot);
+  }
+
+  /** Milliseconds from the last packet to the last `run`; below 0 if it came since. */
+  #age(slot: number): number {
+    const millis = Math.floor(this.#now / MILLISECOND);
+    return (millis - this.#words[slot * SLOT_WORDS + ACTIVITY]) | 0;
+  }
+
+  #dueAt(queue: SlotQueue, linger: number): Micros {
+    if (queue.first < 0) return NEVER;
+    const left = linger - this.#age(queue.first);
+    return (Math.floor(this.#now / MILLISECOND) + left) * MILLISECOND;
+  }
+
+  #drain(queue: SlotQueue, linger: number): void {
+    for (let budget = QUEUE_BUDGET; budget > 0; budget--) {
+      if (queue.first < 0 || this.#age(queue.first) < linger) return;
+      this.#expire(queue.first);
+    }
+  }
+
+  /** Milliseconds of silence that a flow is granted. */
+  #patience(status: number, state: number): number {
+    const { idleMillis, closingIdleMillis, resetLingerMillis } = this.#options;
+    if ((status & s.SUSPECT) !== 0) return Math.min(idleMillis, resetLingerMillis);
+    return state === s.OPEN ? idleMillis : Math.min(idleMillis, closingIdleMillis);
+  }
+
+  /** Sees to it that a scan begins at this time at the latest. */
+  #scanBy(at: Micros): void {
+    if (this.#cursor >= 0) this.#nextScanAt = Math.min(this.#nextScanAt, at);
+    else if (this.#scanAt !== NEVER) this.#scanAt = Math.min(this.#scanAt, at);
+  }
+
+  #scan(now: Micros): void {
+    if (this.#cursor < 0) {
+      this.#cursor = 0;
+      this.#nextScanAt = now + this.#options.idleMillis * MILLISECOND;
+    }
+    const end = Math.min(this.#cursor + SCAN_BUDGET, this.#table.high);
+    for (let slot = this.#cursor; slot < end; slot++) {
+      const state = this.#table.state(slot);
+      if (state !== s.FREE && state < s.LINGERING) this.#examine(slot, state, now);
+    }
+    if (end < this.#table.high) {
+      this.#cursor = end;
+      this.#scanAt = now + SLICE_GAP;
+    } else {
+      this.#cursor = -1;
+      this.#scanAt = Math.max(this.#nextScanAt, now + SCAN_GAP);
+    }
+  }
+
+  #examine(slot: number, state: number, now: Micros): void {
+    const { probes, probeMillis, isResponsible, probe } = this.#options;
+    const at = slot * SLOT_WORDS;
+    const status = this.#words[at + STATUS];
+    const sent = (status & s.PROBES_MASK) >>> s.PROBES_SHIFT;
+    const left = this.#patience(status, state) + sent * probeMillis - this.#age(slot);
+    if (left > 0) {
+      this.#nextScanAt = Math.min(this.#nextScanAt, now + left * MILLISECOND);
+      return;
+    }
+    if (!isResponsible(slot)) return;
+    if (sent < probes) {
+      this.#words[at + STATUS] = status + s.ONE_PROBE;
+      this.#nextScanAt = Math.min(this.#nextScanAt, now + probeMillis * MILLISECOND);
+      this.probesSent += 2;
+      probe(slot, TO_BACKEND, false);
+      probe(slot, TO_CLIENT, false);
+      return;
+    }
+    // Neither end answers. With the record gone nothing could reach them any more, so an end that lives but
+    // could not make itself heard learns it now, instead of at its next attempt to send.
+    this.silent++;
+    for (const direction of [TO_BACKEND, TO_CLIENT]) {
+      if ((status & (s.ACKED_KNOWN << direction)) !== 0) probe(slot, direction, true);
+    }
+    this.#expire(slot);
+  }
+}
+
+/** True if a sequence number moves on from the one known, or lies so far back that this one was wrong. */
+function isNews(known: number, seq: number): boolean {
+  const ahead = (seq - known) | 0;
+  return ahead > 0 || ahead < -s.REACH;
+}

@@ -1,0 +1,51 @@
+// A spliced IPv4 packet, in place: what comes in on one connection goes out on the other.
+import type { Frame } from '../link/frame.ts';
+import * as checksums from '../wire/checksum.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import { NETWORK_AT } from '../wire/layout.ts';
+import * as field from './field.ts';
+import * as record from './record.ts';
+import * as rewrite from './rewrite-tcp.ts';
+import type { Segment } from './segment.ts';
+
+// The engine folds what a module binds itself into its code, and loads what it imports at each use.
+const { change32, updateFull } = checksums;
+const { ofWords } = field;
+const { IPV4_KEY_WORDS, IPV4_TRANSPORT } = record;
+const { rewriteTcp } = rewrite;
+const TTL_AT = NETWORK_AT + ipv4.TTL_AT;
+const CHECKSUM_AT = NETWORK_AT + ipv4.CHECKSUM_AT;
+const SOURCE_WORD = (NETWORK_AT + ipv4.SOURCE_AT) >> 2;
+const DESTINATION_WORD = (NETWORK_AT + ipv4.DESTINATION_AT) >> 2;
+/** What TTL - 1 adds to a sum: ~(ttl << 8) + ((ttl - 1) << 8), the same for every TTL. */
+const TTL_CHANGE = 0xffff - 0x0100;
+
+/** Source and destination port of one way are destination and source of the other way's answer. */
+export const exchanged = (ports: number): number => (ports << 16) | (ports >>> 16);
+
+/**
+ * Translates the packet whose segment was read, TTL above 1, with the record at word `base`.
+ * Ethernet addresses are left to the link.
+ */
+export function rewriteIpv4(
+  records: Int32Array,
+  base: number,
+  direction: number,
+  frame: Frame,
+  segment: Segment,
+): void {
+  const { view, words } = frame;
+  // What goes out looks like the answer to what comes in on the other way.
+  const other = base + IPV4_KEY_WORDS * (1 - direction);
+  const source = records[other + 1];
+  const destination = records[other];
+  const addresses = ofWords(
+    change32(words[SOURCE_WORD] | 0, source) + change32(words[DESTINATION_WORD] | 0, destination),
+  );
+  words[SOURCE_WORD] = source;
+  words[DESTINATION_WORD] = destination;
+  view.setUint8(TTL_AT, view.getUint8(TTL_AT) - 1);
+  view.setUint16(CHECKSUM_AT, updateFull(view.getUint16(CHECKSUM_AT), addresses + TTL_CHANGE));
+  const ports = exchanged(records[other + 2]);
+  rewriteTcp(records, base + IPV4_TRANSPORT, direction, frame, segment, ports, addresses);
+}

@@ -1,0 +1,308 @@
+// All splices of a member: records, what was seen of each flow, and the index to both ways through it.
+import type { Micros } from '../env/clock.ts';
+import type { Random } from '../env/random.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  IPV4_KEY_WORDS,
+  IPV4_RECORD_LENGTH,
+  isValidRecord,
+  type SpliceRecord,
+  TO_BACKEND,
+  TO_CLIENT,
+} from './record.ts';
+import {
+  ACKED,
+  ACKED_KNOWN,
+  ACTIVITY,
+  FIN_END,
+  FIN_SEEN,
+  FOLLOWING,
+  FREE,
+  HALF_CLOSED,
+  HOP,
+  LINGERING,
+  NEXT,
+  NEXT_KNOWN,
+  OPEN,
+  RESET,
+  SLOT_WORDS,
+  STATE_MASK,
+  STATUS,
+  TIMESTAMP,
+} from './slot.ts';
+import { SlotQueue } from './slot-queue.ts';
+import { Ipv4TupleIndex } from './tuple-index.ts';
+
+const SLOT_BYTES = 4 * SLOT_WORDS;
+const EPOCH_AT = 48;
+const LARGEST_MAXIMUM = 2 ** 24;
+const NO_HOP_WORD = -1;
+
+export interface SpliceTableOptions {
+  /** The most records that the table takes, 1 to 2^24. Memory is used as they come. */
+  readonly maximum: number;
+  /** Seeds the hash. */
+  readonly random: Random;
+}
+
+export interface SpliceTableCounters {
+  inserted: number;
+  /** Records that took the place of one with a lower epoch. */
+  replaced: number;
+  removed: number;
+  /** Refused: the table is full. */
+  full: number;
+  /** Refused: a tuple belongs to another record. */
+  conflicts: number;
+  /** Refused: a record with a higher epoch is there. */
+  stale: number;
+  /** Refused: not a record. */
+  invalid: number;
+  /** Closed flows that gave way to a new one before their time. */
+  superseded: number;
+}
+
+/** @see slot.ts and record.ts for what stands in a slot */
+export class SpliceTable {
+  readonly maximum: number;
+  /** All slots, `SLOT_WORDS` words each. */
+  readonly words: Int32Array<ArrayBuffer>;
+  /** Flows that ended with FINs, and with a reset, by their last packet. */
+  readonly lingering: SlotQueue;
+  readonly reset: SlotQueue;
+  readonly counters: SpliceTableCounters = {
+    inserted: 0,
+    replaced: 0,
+    removed: 0,
+    full: 0,
+    conflicts: 0,
+    stale: 0,
+    invalid: 0,
+    superseded: 0,
+  };
+  readonly #view: DataView<ArrayBuffer>;
+  readonly #scratch = new DataView(new ArrayBuffer(IPV4_RECORD_LENGTH));
+  readonly #scratchWords = new Int32Array(this.#scratch.buffer);
+  readonly #index: Ipv4TupleIndex;
+  #size = 0;
+  #high = 0;
+  #free = -1;
+
+  /** @throws RangeError if `maximum` is out of range */
+  constructor({ maximum, random }: SpliceTableOptions) {
+    if (!Number.isInteger(maximum) || maximum < 1 || maximum > LARGEST_MAXIMUM) {
+      throw new RangeError(`a splice table holds 1 to ${LARGEST_MAXIMUM} records, not ${maximum}`);
+    }
+    this.maximum = maximum;
+    // The system hands out the pages of this array when they are first written.
+    this.words = new Int32Array(maximum * SLOT_WORDS);
+    this.#view = new DataView(this.words.buffer);
+    this.#index = new Ipv4TupleIndex(this.words, random);
+    this.lingering = new SlotQueue(this.words);
+    this.reset = new SlotQueue(this.words);
+  }
+
+  /** Records in the table. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** All slots in use are below this one. */
+  get high(): number {
+    return this.#high;
+  }
+
+  /** Bytes a record that slots and index take together, with what is free among them. */
+  get bytesPerRecord(): number {
+    return (this.#high * SLOT_BYTES + this.#index.bytes) / Math.max(1, this.#size);
+  }
+
+  /**
+   * The flow of a packet, by the words of its header as they lie in a frame.
+   * @returns `slot * 2 + direction`, or -1
+   */
+  find(source: number, destination: number, ports: number): number {
+    return this.#index.find(source | 0, destination | 0, ports | 0);
+  }
+
+  /**
+   * Takes a record. The same record again changes nothing; a higher epoch for the same client replaces
+   * what is there; a flow that only lingers gives way to a new one.
+   * @returns its slot, or -1 if it was refused (`counters` say why)
+   */
+  insert(record: SpliceRecord, now: Micros): number {
+    encodeRecord(record, this.#scratch, 0);
+    return this.#insertScratch(now);
+  }
+
+  /** Like `insert`, for 64 bytes at `at` that another member sent. */
+  insertEncoded(view: DataView, at: number, now: Micros): number {
+    if (at < 0 || at + IPV4_RECORD_LENGTH > view.byteLength) {
+      this.counters.invalid++;
+      return -1;
+    }
+    for (let byte = 0; byte < IPV4_RECORD_LENGTH; byte += 4) {
+      this.#scratch.setUint32(byte, view.getUint32(at + byte));
+    }
+    return this.#insertScratch(now);
+  }
+
+  /** The slot of exactly this record, or -1: what a deletion refers to. */
+  slotOf(view: DataView, at: number): number {
+    if (at < 0 || at + IPV4_RECORD_LENGTH > view.byteLength) return -1;
+    for (let byte = 0; byte < IPV4_RECORD_LENGTH; byte += 4) {
+      this.#scratch.setUint32(byte, view.getUint32(at + byte));
+    }
+    const slot = this.#findScratch(TO_BACKEND);
+    return slot >= 0 && this.#equalsScratch(slot) ? slot : -1;
+  }
+
+  /** Frees a slot; nothing happens if it is free. */
+  remove(slot: number): void {
+    if (!this.isUsed(slot)) return;
+    this.#leaveQueue(slot);
+    this.#index.remove(2 * slot + TO_BACKEND);
+    this.#index.remove(2 * slot + TO_CLIENT);
+    this.words[slot * SLOT_WORDS + STATUS] = FREE;
+    this.words[slot * SLOT_WORDS + FOLLOWING] = this.#free;
+    this.#free = slot;
+    this.#size--;
+    this.counters.removed++;
+  }
+
+  isUsed(slot: number): boolean {
+    return slot >= 0 && slot < this.#high && this.state(slot) !== FREE;
+  }
+
+  /** `OPEN` to `RESET`, or `FREE`. */
+  state(slot: number): number {
+    return this.words[slot * SLOT_WORDS + STATUS] & STATE_MASK;
+  }
+
+  /**
+   * The record in a slot, as an object.
+   * @throws RangeError if the slot is free
+   */
+  get(slot: number): SpliceRecord {
+    const record = this.isUsed(slot) ? decodeRecord(this.#view, slot * SLOT_BYTES) : undefined;
+    if (record === undefined) throw new RangeError(`slot ${slot} of the splice table is free`);
+    return record;
+  }
+
+  /** Copies the 64 bytes of the record in a slot in use to `at` of `target`. */
+  copyRecord(slot: number, target: Uint8Array, at: number): void {
+    const start = slot * SLOT_BYTES;
+    target.set(new Uint8Array(this.words.buffer, start, IPV4_RECORD_LENGTH), at);
+  }
+
+  /**
+   * The first slot in use from `from` on, or -1. Walking on from the slot after it visits every record
+   * that stays; those that come or go meanwhile may be missed.
+   */
+  nextUsed(from: number): number {
+    for (let slot = Math.max(0, from); slot < this.#high; slot++) {
+      if (this.state(slot) !== FREE) return slot;
+    }
+    return -1;
+  }
+
+  #insertScratch(now: Micros): number {
+    if (!isValidRecord(this.#scratch, 0)) {
+      this.counters.invalid++;
+      return -1;
+    }
+    const byClient = this.#findScratch(TO_BACKEND);
+    const byBackend = this.#findScratch(TO_CLIENT);
+    if (byClient >= 0) {
+      if (byClient === byBackend && this.#equalsScratch(byClient)) return byClient;
+      const epoch = this.#view.getUint32(byClient * SLOT_BYTES + EPOCH_AT, true);
+      const offered = this.#scratch.getUint32(EPOCH_AT, true);
+      if (offered > epoch && (byBackend < 0 || byBackend === byClient)) {
+        return this.#replace(byClient, now);
+      }
+      if (offered < epoch && !this.#isOver(byClient)) {
+        this.counters.stale++;
+        return -1;
+      }
+    }
+    if (!this.#isOver(byClient) || !this.#isOver(byBackend)) {
+      this.counters.conflicts++;
+      return -1;
+    }
+    this.#supersede(byClient);
+    if (byBackend !== byClient) this.#supersede(byBackend);
+    return this.#add(now);
+  }
+
+  #add(now: Micros): number {
+    if (this.#size === this.maximum) {
+      this.#supersede(this.reset.first >= 0 ? this.reset.first : this.lingering.first);
+    }
+    if (this.#size === this.maximum) {
+      this.counters.full++;
+      return -1;
+    }
+    let slot = this.#free;
+    if (slot >= 0) this.#free = this.words[slot * SLOT_WORDS + FOLLOWING];
+    else slot = this.#high++;
+    const at = slot * SLOT_WORDS;
+    this.words.fill(0, at, at + SLOT_WORDS);
+    this.words[at + HOP + TO_CLIENT] = NO_HOP_WORD;
+    this.#write(slot, now);
+    this.words[at + STATUS] = OPEN;
+    this.#size++;
+    this.counters.inserted++;
+    return slot;
+  }
+
+  /** The client stays and its backend changes: what was seen of the client still holds. */
+  #replace(slot: number, now: Micros): number {
+    this.#leaveQueue(slot);
+    this.#index.remove(2 * slot + TO_BACKEND);
+    this.#index.remove(2 * slot + TO_CLIENT);
+    const at = slot * SLOT_WORDS;
+    const known = this.words[at + STATUS] & (NEXT_KNOWN | ACKED_KNOWN | FIN_SEEN);
+    for (const word of [NEXT, ACKED, TIMESTAMP, FIN_END]) this.words[at + word + TO_CLIENT] = 0;
+    this.#write(slot, now);
+    this.words[at + STATUS] = known | ((known & FIN_SEEN) !== 0 ? HALF_CLOSED : OPEN);
+    this.counters.replaced++;
+    return slot;
+  }
+
+  #write(slot: number, now: Micros): void {
+    this.words.set(this.#scratchWords, slot * SLOT_WORDS);
+    this.words[slot * SLOT_WORDS + HOP + TO_BACKEND] = NO_HOP_WORD;
+    this.words[slot * SLOT_WORDS + ACTIVITY] = Math.floor(now / 1_000);
+    this.#index.add(2 * slot + TO_BACKEND);
+    this.#index.add(2 * slot + TO_CLIENT);
+  }
+
+  #isOver(slot: number): boolean {
+    return slot < 0 || this.state(slot) >= LINGERING;
+  }
+
+  /** A flow that is over makes room: news of its deletion may come after the new record. */
+  #supersede(slot: number): void {
+    if (slot < 0) return;
+    this.remove(slot);
+    this.counters.superseded++;
+  }
+
+  #leaveQueue(slot: number): void {
+    const state = this.state(slot);
+    if (state === LINGERING) this.lingering.remove(slot);
+    else if (state === RESET) this.reset.remove(slot);
+  }
+
+  #findScratch(direction: number): number {
+    const words = this.#scratchWords;
+    const key = direction * IPV4_KEY_WORDS;
+    return this.find(words[key], words[key + 1], words[key + 2]) >> 1;
+  }
+
+  #equalsScratch(slot: number): boolean {
+    const start = slot * SLOT_WORDS;
+    return this.#scratchWords.every((word, index) => this.words[start + index] === word);
+  }
+}
