@@ -1,0 +1,43 @@
+/** Makes a plan's namespaces, cables, addresses and routes. Runs within the lab. */
+import { LabError } from './lab-error.ts';
+import type { NamespacePlan, Plan } from './plan.ts';
+import { run } from './run.ts';
+
+/** @throws LabError with the command that failed and what the kernel said. */
+export async function buildNetwork(plan: Plan): Promise<void> {
+  // Few processes: one for all namespaces and cables, then one for each namespace, side by side.
+  await batch(['ip', '-batch', '-'], plan.creation);
+  await Promise.all(plan.namespaces.map(configure));
+}
+
+async function configure({ namespace, sysctls, commands }: NamespacePlan): Promise<void> {
+  const settings = sysctls.map(
+    ([path, value]) =>
+      `{ echo ${quote(value)} > /proc/sys/${quote(path)}; } 2>/dev/null || { echo 'no such setting, or not this value: ${path}' >&2; exit 1; }`,
+  );
+  // An interface that comes up before its settings would already speak.
+  const script = [...settings, 'exec ip -batch -'].join('\n');
+  await batch(['ip', 'netns', 'exec', namespace, 'sh', '-c', script], commands, namespace);
+}
+
+async function batch(
+  argv: readonly string[],
+  commands: readonly string[],
+  namespace?: string,
+): Promise<void> {
+  const { code, stderr } = await run(argv, { stdin: `${commands.join('\n')}\n` });
+  if (code === 0) return;
+  // `ip` names the line that failed: "Command failed -:3".
+  const line = /Command failed -:(\d+)/.exec(stderr)?.[1];
+  const command = line === undefined ? undefined : commands[Number(line) - 1];
+  const said = stderr
+    .replace(/Command failed.*/s, '')
+    .trim()
+    .replaceAll('\n', '; ');
+  const where = namespace === undefined ? '' : ` in ${namespace}`;
+  throw new LabError(`${command === undefined ? 'set-up' : `ip ${command}`}${where}: ${said}`);
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
