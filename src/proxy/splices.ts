@@ -83,7 +83,7 @@ export class Splices implements RecordSource {
     // A later connection between the same ends must win over what a member may still hold of an earlier
     // one, so epochs begin with the time.
     const terms = { home: self, service, recovery: RECOVERY_NONE, epoch: host.clock.wall() };
-    const record = recordOf(client, backend, terms, host.clock.now());
+    const record = recordOf(client, backend, terms);
     encodeRecord(record, this.#view, 0);
     replicator.commit(this.#record, (ok) => {
       const slot = ok ? this.table.insert(record, host.clock.now()) : -1;

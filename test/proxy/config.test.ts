@@ -70,7 +70,7 @@ test('defaults are filled in', () => {
     secret: '0123456789abcdef',
     port: 7946,
     heartbeatMs: 10,
-    suspectAfterMs: 60,
+    suspectAfterMs: 150,
   });
   expect(config.network.mtu).toBe(1500);
   expect(config.pools.web).toMatchObject({ connectTimeoutMs: 1000, penaltyMs: 1000 });

@@ -1,0 +1,147 @@
+// How fast one core translates, and what a flow costs in memory.
+//
+//   node bench/kernels/splice.ts [flows...]
+//
+// Each operation is the whole fast path of one full-sized segment: lookup, rewrite, life cycle, counters,
+// and a network that takes the frame and does nothing. Packets take the flows in random order, so that
+// with a million of them every table is read from memory and not from a cache.
+import { bench, do_not_optimize, run } from 'mitata';
+import { seededRandom } from '../../src/env/random.ts';
+import { fromIpv4 } from '../../src/ip/address.ts';
+import { Frame } from '../../src/link/frame.ts';
+import { RECOVERY_NONE, type SpliceRecord } from '../../src/splice/record.ts';
+import { Splicer } from '../../src/splice/splicer.ts';
+import { SpliceTable } from '../../src/splice/table.ts';
+import * as ipv4 from '../../src/wire/ipv4.ts';
+import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../../src/wire/layout.ts';
+import * as tcp from '../../src/wire/tcp.ts';
+import { writeTimestamps } from '../../src/wire/tcp-options.ts';
+import * as virtio from '../../src/wire/virtio.ts';
+
+const TCP_AT = NETWORK_AT + ipv4.IPV4_LENGTH;
+const HEADER = 32;
+const PAYLOAD = 1_448;
+/** Packets that one measured call translates. */
+const BATCH = 4_096;
+const VIRTUAL = 0x0a00_0064;
+const SOURCE = 0x0a00_0101;
+const BACKEND = 0x0a00_010a;
+
+const clientAddress = (flow: number): number => 0x0b00_0000 + (flow >>> 6);
+const clientPort = (flow: number): number => 1_024 + (flow & 63);
+
+function recordOf(flow: number): SpliceRecord {
+  return {
+    client: { address: fromIpv4(clientAddress(flow)), port: clientPort(flow) },
+    virtual: { address: fromIpv4(VIRTUAL), port: 80 },
+    source: { address: fromIpv4(SOURCE + (flow >>> 15)), port: 1_024 + (flow & 0x7fff) },
+    backend: { address: fromIpv4(BACKEND), port: 8_080 },
+    seqShiftToBackend: Math.imul(flow, 0x9e37_79b1) >>> 0,
+    seqShiftToClient: Math.imul(flow, 0x85eb_ca77) >>> 0,
+    timestamps: true,
+    timestampShiftToBackend: 12_345,
+    timestampShiftToClient: 54_321,
+    clientScale: 7,
+    scaleToClient: 9,
+    scaleToBackend: 9,
+    backendScale: 7,
+    clientSack: true,
+    backendSack: true,
+    clientMss: 1_460,
+    backendMss: 1_460,
+    epoch: 1,
+    home: 1,
+    service: 1,
+    recovery: RECOVERY_NONE,
+  };
+}
+
+/** A full-sized segment with timestamps and a partial checksum, as a TAP hands them out. */
+function segment(): Frame {
+  const frame = new Frame(2_048);
+  const { view } = frame;
+  virtio.write(
+    view,
+    VIRTIO_AT,
+    virtio.NEEDS_CSUM,
+    virtio.GSO_NONE,
+    0,
+    0,
+    TCP_AT - ETHERNET_AT,
+    tcp.CHECKSUM_AT,
+  );
+  view.setUint16(ETHERNET_AT + 12, 0x0800);
+  ipv4.write(view, NETWORK_AT, 20 + HEADER + PAYLOAD, 1, ipv4.DONT_FRAGMENT, 64, 6, 1, 2);
+  tcp.write(view, TCP_AT, 1, 2, 1_000, 2_000, HEADER, tcp.ACK, 501);
+  writeTimestamps(view, TCP_AT + 20, 1, 2);
+  frame.end = TCP_AT + HEADER + PAYLOAD;
+  return frame;
+}
+
+/** `BATCH` packets a call, each for the next flow of a random order, from client and backend in turn. */
+function traffic(splicer: Splicer, flows: number): () => number {
+  const random = seededRandom(7);
+  const order = Uint32Array.from({ length: flows }, (_, flow) => flow);
+  for (let last = flows - 1; last > 0; last--) {
+    const other = random.uint32() % (last + 1);
+    [order[last], order[other]] = [order[other], order[last]];
+  }
+  const frame = segment();
+  const { view } = frame;
+  const end = frame.end;
+  let next = 0;
+  let now = 1_000_000;
+  return () => {
+    now += 1_000;
+    for (let packet = 0; packet < BATCH; packet++) {
+      const flow = order[next];
+      if (++next === flows) next = 0;
+      const fromClient = (packet & 1) === 0;
+      view.setUint8(NETWORK_AT + ipv4.TTL_AT, 64);
+      view.setUint32(NETWORK_AT + ipv4.SOURCE_AT, fromClient ? clientAddress(flow) : BACKEND);
+      view.setUint32(
+        NETWORK_AT + ipv4.DESTINATION_AT,
+        fromClient ? VIRTUAL : SOURCE + (flow >>> 15),
+      );
+      view.setUint16(TCP_AT, fromClient ? clientPort(flow) : 8_080);
+      view.setUint16(TCP_AT + 2, fromClient ? 80 : 1_024 + (flow & 0x7fff));
+      frame.end = end;
+      splicer.handle(frame, now);
+    }
+    return splicer.counters.framesToClient;
+  };
+}
+
+function build(flows: number): Splicer {
+  const table = new SpliceTable({ maximum: flows, random: seededRandom(1) });
+  const splicer = new Splicer({
+    table,
+    network: { resolve: () => 1, transmit: (_frame, hop) => hop === 1 },
+  });
+  let slowest = 0;
+  const started = performance.now();
+  for (let flow = 0; flow < flows; flow++) {
+    const before = performance.now();
+    if (table.insert(recordOf(flow), 0) < 0) throw new Error(`record ${flow} was refused`);
+    slowest = Math.max(slowest, performance.now() - before);
+  }
+  const each = ((performance.now() - started) * 1_000) / flows;
+  console.log(
+    `${flows} flows: ${table.bytesPerRecord.toFixed(1)} bytes a flow, ` +
+      `insertion ${each.toFixed(2)} us, the slowest ${slowest.toFixed(1)} ms`,
+  );
+  return splicer;
+}
+
+const asked = process.argv.slice(2).map(Number);
+const sizes = asked.length > 0 ? asked : [1_000, 1_000_000];
+for (const flows of sizes) {
+  const splicer = build(flows);
+  const batch = traffic(splicer, flows);
+  bench(`${BATCH} packets over ${flows} flows`, () => do_not_optimize(batch()));
+}
+const { benchmarks } = await run();
+for (const { alias, runs } of benchmarks) {
+  const nanoseconds = runs[0].stats?.p50 ?? Number.NaN;
+  console.log(`${alias}: ${((BATCH * 1_000) / nanoseconds).toFixed(1)} million packets a second`);
+}
