@@ -1,0 +1,110 @@
+// What the mesh counts; plain numbers that only grow.
+
+export interface ReplicationCounters {
+  datagramsIn: number;
+  datagramsOut: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** Datagrams of the streams that were sent again. */
+  retransmissions: number;
+  /** Stream datagrams that were here already. */
+  duplicates: number;
+  /** Stream datagrams that came before one that is missing. */
+  early: number;
+  /** Dropped: from an address or port that is no member's. */
+  dropStranger: number;
+  /** Dropped: the sender's id is not the one that belongs to its address. */
+  dropUnknownSender: number;
+  dropBadMagic: number;
+  dropBadVersion: number;
+  /** Dropped: another cluster's name. */
+  dropOtherCluster: number;
+  /** Dropped: wrong secret, or changed on its way. */
+  dropNotAuthentic: number;
+  dropReplayed: number;
+  /** Dropped: from a life of a member that is over. */
+  dropStale: number;
+  /** Dropped: too many unknown incarnations at once to derive a key for each. */
+  dropThrottled: number;
+  /** Dropped: authentic, but not what the protocol allows; or too short to be anything. */
+  dropMalformed: number;
+  /** Records committed, and commits that gave up because this member was fenced or closed. */
+  commits: number;
+  commitsFailed: number;
+  recordsIn: number;
+  deletesOut: number;
+  deletesIn: number;
+  headsOut: number;
+  headsIn: number;
+  /** Heads refused because a member's share of the log is full. */
+  headsRefused: number;
+  snapshotRecordsOut: number;
+  snapshotRecordsIn: number;
+  suspicions: number;
+  fencesOut: number;
+  fencesIn: number;
+  /** Times that this process did not run for more than half the time that makes a peer suspect. */
+  stalls: number;
+}
+
+export const replicationCounters = (): ReplicationCounters => ({
+  datagramsIn: 0,
+  datagramsOut: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  retransmissions: 0,
+  duplicates: 0,
+  early: 0,
+  dropStranger: 0,
+  dropUnknownSender: 0,
+  dropBadMagic: 0,
+  dropBadVersion: 0,
+  dropOtherCluster: 0,
+  dropNotAuthentic: 0,
+  dropReplayed: 0,
+  dropStale: 0,
+  dropThrottled: 0,
+  dropMalformed: 0,
+  commits: 0,
+  commitsFailed: 0,
+  recordsIn: 0,
+  deletesOut: 0,
+  deletesIn: 0,
+  headsOut: 0,
+  headsIn: 0,
+  headsRefused: 0,
+  snapshotRecordsOut: 0,
+  snapshotRecordsIn: 0,
+  suspicions: 0,
+  fencesOut: 0,
+  fencesIn: 0,
+  stalls: 0,
+});
+
+/** Upper bounds of the buckets of commit latency, in microseconds; one more bucket takes the rest. */
+export const LATENCY_BOUNDS: readonly number[] = [
+  100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000,
+];
+
+/** How long commits waited for their acknowledgments. */
+export interface LatencyHistogram {
+  count: number;
+  /** Microseconds. */
+  sum: number;
+  /** One count for each bound and one for the rest, not cumulative. */
+  readonly buckets: number[];
+}
+
+export const latencyHistogram = (): LatencyHistogram => ({
+  count: 0,
+  sum: 0,
+  buckets: new Array(LATENCY_BOUNDS.length + 1).fill(0),
+});
+
+export function observe(histogram: LatencyHistogram, micros: number): void {
+  histogram.count++;
+  histogram.sum += micros;
+  let bucket = 0;
+  while (bucket < LATENCY_BOUNDS.length && micros > LATENCY_BOUNDS[bucket]) bucket++;
+  histogram.buckets[bucket]++;
+}

@@ -1,0 +1,120 @@
+/**
+ * The log of request heads whose bytes were acknowledged to a client before a backend had them (invariant
+ * I1). Each member keeps its own and those of all others, so that any of them can finish a request.
+ */
+import type { Micros } from '../env/clock.ts';
+import { FLOW_BYTES } from './messages.ts';
+
+/** Bytes of one head. */
+export const MAX_HEAD_BYTES = 65_536;
+/** Heads, and bytes of heads, that one member may have logged at a time. */
+export const MAX_HEADS_PER_MEMBER = 1_024;
+export const MAX_BYTES_PER_MEMBER = 4 << 20;
+
+export interface Head {
+  /** The id of the member that accepted the flow, or took it over. */
+  readonly owner: number;
+  /** Client address and port, virtual address and port: 12 bytes. */
+  readonly flow: Uint8Array;
+  /** What the owner noted of the handshake, at most 64 bytes. */
+  readonly facts: Uint8Array;
+  /** The head from its first byte, as far as it was logged. */
+  readonly bytes: Uint8Array;
+  /** When it was logged last. */
+  readonly loggedAt: Micros;
+}
+
+interface Share {
+  heads: number;
+  bytes: number;
+}
+
+const nameOf = (flow: Uint8Array): string => {
+  let name = '';
+  for (let index = 0; index < FLOW_BYTES; index++) name += String.fromCharCode(flow[index]);
+  return name;
+};
+
+export class HeadLog {
+  readonly #heads = new Map<string, Head>();
+  readonly #shares = new Map<number, Share>();
+
+  get size(): number {
+    return this.#heads.size;
+  }
+
+  get(flow: Uint8Array): Head | undefined {
+    return this.#heads.size > 0 ? this.#heads.get(nameOf(flow)) : undefined;
+  }
+
+  /**
+   * Adds `bytes` at `offset` of a head; those known already may come again. False, and nothing changed, if
+   * that leaves a gap, is too long, or exceeds the owner's share. A new owner starts with offset 0.
+   */
+  log(
+    owner: number,
+    flow: Uint8Array,
+    facts: Uint8Array,
+    offset: number,
+    bytes: Uint8Array,
+    now: Micros,
+  ): boolean {
+    const name = nameOf(flow);
+    const known = this.#heads.get(name);
+    const before = known?.owner === owner ? known : undefined;
+    const length = before?.bytes.length ?? 0;
+    const total = Math.max(length, offset + bytes.length);
+    const share = this.#shares.get(owner) ?? { heads: 0, bytes: 0 };
+    if (offset > length || total > MAX_HEAD_BYTES) return false;
+    if (before === undefined && share.heads >= MAX_HEADS_PER_MEMBER) return false;
+    if (share.bytes + total - length > MAX_BYTES_PER_MEMBER) return false;
+    const whole = new Uint8Array(total);
+    if (before !== undefined) whole.set(before.bytes);
+    whole.set(bytes, offset);
+    if (known !== undefined) this.#remove(name, known);
+    const { heads, bytes: used } = this.#shares.get(owner) ?? { heads: 0, bytes: 0 };
+    this.#shares.set(owner, { heads: heads + 1, bytes: used + total });
+    this.#heads.set(name, {
+      owner,
+      flow: flow.slice(0, FLOW_BYTES),
+      facts: facts.slice(),
+      bytes: whole,
+      loggedAt: now,
+    });
+    return true;
+  }
+
+  /** Forgets a head; with `owner`, only if it is that member's. */
+  drop(flow: Uint8Array, owner?: number): void {
+    if (this.#heads.size === 0) return;
+    const name = nameOf(flow);
+    const head = this.#heads.get(name);
+    if (head !== undefined && (owner === undefined || head.owner === owner)) {
+      this.#remove(name, head);
+    }
+  }
+
+  /** Forgets what was logged before `then`. */
+  dropOlder(then: Micros): void {
+    for (const [name, head] of this.#heads) if (head.loggedAt < then) this.#remove(name, head);
+  }
+
+  /** The heads of one member. */
+  *of(owner: number): Generator<Head> {
+    for (const head of this.#heads.values()) if (head.owner === owner) yield head;
+  }
+
+  /** The heads whose owner fails `lives`: somebody must take them over. */
+  orphans(lives: (owner: number) => boolean): Head[] {
+    return Array.from(this.#heads.values()).filter((head) => !lives(head.owner));
+  }
+
+  #remove(name: string, head: Head): void {
+    this.#heads.delete(name);
+    const share = this.#shares.get(head.owner);
+    if (share === undefined) return;
+    share.heads--;
+    share.bytes -= head.bytes.length;
+    if (share.heads === 0) this.#shares.delete(head.owner);
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * Who lives: heartbeats, suspicion, and what becomes of two members that each hold the other for dead.
+ * A life that was declared over never comes back; the process behind it must start a new one.
+ */
+import type { Micros } from '../env/clock.ts';
+import type { Logger } from '../env/logger.ts';
+import { Timer, type Timers } from '../env/timers.ts';
+import type { ReplicationCounters } from './counters.ts';
+import type { Datagram } from './datagram.ts';
+import { BODY_AT } from './envelope.ts';
+import { type Incarnation, isSameIncarnation, NO_INCARNATION } from './incarnation.ts';
+import { ACTIVE, JOINING, type MemberState } from './member.ts';
+import type { Mesh } from './mesh.ts';
+import * as messages from './messages.ts';
+import type { Peer } from './peer.ts';
+import type { View } from './takeover.ts';
+
+export interface MembershipOptions {
+  readonly self: number;
+  readonly incarnation: Incarnation;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly counters: ReplicationCounters;
+  /** Time between two heartbeats. */
+  readonly heartbeat: Micros;
+  /** A peer silent for so long is suspected. */
+  readonly suspectAfter: Micros;
+  /** For so long after a change of view no flow is called unknown. */
+  readonly grace: Micros;
+  /**
+   * A count that only grows, of what the world outside the cluster sends this member. Of two members that were
+   * cut off from each other, the one that was spoken to more since then goes on.
+   */
+  readonly evidence: () => number;
+}
+
+export interface MembershipEvents {
+  /** The peer gets everything from now on. */
+  up(peer: Peer, now: Micros): void;
+  /** The view is new; the peer that left it, if one did, is not up any more. */
+  viewed(view: View, now: Micros): void;
+  /** The peer's life is over. */
+  down(peer: Peer, now: Micros): void;
+  /** Called with each heartbeat of ours and of others, and when a peer changed. */
+  beat(now: Micros): void;
+  /** Our life is over; the next one must start in a later second than `floor`. */
+  fenced(floor: Incarnation, now: Micros): void;
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #mesh: Mesh;
+  readonly #events: MembershipEvents;
+  readonly #heartbeat: Timer;
+  #state: MemberState = JOINING;
+  #view: View = { number: 0, active: [] };
+  #graceEnd: Micros = 0;
+  /** `evidence()` at the last change of view. */
+  #evidenceThen = 0;
+  #lastRun: Micros = 0;
+  /** Until then we may have been declared dead without knowing. */
+  #doubtfulUntil: Micros = 0;
+  /** The members whose addresses this one holds beside its own; told to the others. */
+  adopted: readonly number[] = [];
+
+  constructor(options: MembershipOptions, mesh: Mesh, events: MembershipEvents) {
+    this.#options = options;
+    this.#mesh = mesh;
+    this.#events = events;
+    this.#heartbeat = new Timer((now) => this.#beat(now));
+  }
+
+  get state(): MemberState {
+    return this.#state;
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  /** True while a flow that is not in the table may be known to others (invariant I4). */
+  graceUntil(now: Micros): boolean {
+    return this.#state === JOINING || now < this.#graceEnd;
+  }
+
+  start(now: Micros): void {
+    this.#lastRun = now;
+    this.#graceEnd = now + this.#options.grace;
+    this.#options.timers.set(this.#heartbeat, now);
+  }
+
+  stop(): void {
+    this.#options.timers.remove(this.#heartbeat);
+  }
+
+  /** From now on this member serves. */
+  activate(now: Micros): void {
+    this.#state = ACTIVE;
+    for (const peer of this.#mesh.peers) peer.helloDue = true;
+    this.#review(now);
+  }
+
+  /** Notices own stalls, and sends the heartbeats and fences that are due at once. Once a breath. */
+  run(now: Micros): void {
+    this.#noticeStall(now);
+    for (const peer of this.#mesh.peers) {
+      if (peer.stale !== undefined && now - peer.fencedAt >= this.#options.heartbeat) {
+        this.#tell(peer, peer.stale, now);
+        peer.fencedAt = now;
+        peer.stale = undefined;
+      }
+      if (peer.helloDue) this.#greet(peer, now);
+    }
+  }
+
+  /** A new incarnation hears us. Two members that both serve and never met cannot be made one. */
+  admits(peer: Peer, declared: MemberState, now: Micros): boolean {
+    if (peer.isUp) this.suspect(peer, 'it started again', now);
+    const admitted = this.#state === JOINING || declared === JOINING;
+    if (!admitted) {
+      this.#options.logger.warn(
+        { peer: peer.member.name },
+        'a member serves that this one never met: one of the two will start again',
+      );
+    }
+    return admitted;
+  }
+
+  established(peer: Peer, now: Micros): void {
+    peer.status = peer.declared === JOINING ? 'joining' : 'live';
+    peer.helloDue = true;
+    this.#listen(peer, now);
+    this.#options.logger.info({ peer: peer.member.name, status: peer.status }, 'member heard');
+    this.#events.up(peer, now);
+    this.#review(now);
+    this.#events.beat(now);
+  }
+
+  heard(peer: Peer, declared: MemberState, now: Micros): void {
+    this.#listen(peer, now);
+    if (declared === peer.declared || declared === JOINING) return;
+    peer.declared = declared;
+    peer.status = 'live';
+    this.#review(now);
+    this.#events.beat(now);
+  }
+
+  /** Unnumbered messages; of a life that is over (`stale`) only its own fencing of us counts. */
+  told(peer: Peer, body: Datagram, declared: MemberState, stale: boolean, now: Micros): void {
+    const { view } = body;
+    let at = BODY_AT;
+    while (at < body.end && !this.#mesh.closed) {
+      if (messages.messageType(view, at) === messages.FENCED) {
+        const floor = messages.fencedFloor(view, at);
+        this.#fencedBy(peer, declared, floor, messages.fencedEvidence(view, at), now);
+      } else if (!stale) {
+        peer.viewNumber = messages.heartbeatView(view, at);
+        peer.adopted = messages.heartbeatAdopted(view, at);
+        peer.members = messages.heartbeatMembers(view, at);
+        this.#events.beat(now);
+      }
+      at = messages.messageEnd(view, at);
+    }
+  }
+
+  silent(peer: Peer, now: Micros): void {
+    this.#noticeStall(now);
+    const deadline = peer.heardAt + this.#options.suspectAfter;
+    if (now < deadline) this.#options.timers.set(peer.silenceTimer, deadline);
+    else this.suspect(peer, 'it is silent', now);
+  }
+
+  /** Declares the life of a peer that is up over. */
+  suspect(peer: Peer, why: string, now: Micros): void {
+    if (!peer.isUp) return;
+    this.#options.counters.suspicions++;
+    this.#options.logger.warn(
+      { peer: peer.member.name, why, silentFor: now - peer.heardAt },
+      'member suspected',
+    );
+    this.#mesh.drop(peer);
+    this.#review(now);
+    this.#events.down(peer, now);
+    this.#events.beat(now);
+  }
+
+  #listen(peer: Peer, now: Micros): void {
+    peer.heardAt = now;
+    this.#options.timers.set(peer.silenceTimer, now + this.#options.suspectAfter);
+  }
+
+  #beat(now: Micros): void {
+    this.#noticeStall(now);
+    for (const peer of this.#mesh.peers) this.#greet(peer, now);
+    this.#options.timers.set(this.#heartbeat, now + this.#options.heartbeat);
+    this.#events.beat(now);
+  }
+
+  /** Whom we could not hear because we did not run, we cannot accuse of silence. */
+  #noticeStall(now: Micros): void {
+    const { suspectAfter, heartbeat, grace, counters, logger } = this.#options;
+    const stall = now - this.#lastRun;
+    this.#lastRun = now;
+    if (stall - heartbeat <= suspectAfter / 2) return;
+    counters.stalls++;
+    logger.warn({ stall }, 'this process did not run for a while');
+    for (const peer of this.#mesh.peers) peer.heardAt = Math.min(now, peer.heardAt + stall);
+    if (stall >= suspectAfter) this.#doubtfulUntil = now + grace;
+  }
+
+  #greet(peer: Peer, now: Micros): void {
+    peer.helloDue = false;
+    if (peer.status === 'suspected' && peer.candidate === undefined) {
+      this.#tell(peer, peer.latest, now);
+      return;
+    }
+    const to = peer.candidate ?? peer.session;
+    this.#mesh.sendControl(peer, to?.incarnation ?? NO_INCARNATION, this.#hello());
+  }
+
+  #hello(): Datagram {
+    const datagram = this.#mesh.control();
+    const members = this.#mesh.peers.filter((peer) => peer.isUp).map((peer) => peer.id);
+    messages.writeHeartbeat(datagram, this.#view.number, this.adopted, members);
+    return datagram;
+  }
+
+  /** Tells a life of `peer` that it is over. */
+  #tell(peer: Peer, life: Incarnation, now: Micros): void {
+    this.#options.counters.fencesOut++;
+    const datagram = this.#hello();
+    messages.writeFenced(datagram, peer.latest, this.#evidence(now));
+    this.#mesh.sendControl(peer, life, datagram);
+  }
+
+  #evidence(now: Micros): number {
+    if (now < this.#doubtfulUntil) return 0;
+    return Math.min(1 + this.#options.evidence() - this.#evidenceThen, 0xffff_ffff);
+  }
+
+  /** `peer` holds us for dead. One of the two must yield, and both must find the same one. */
+  #fencedBy(
+    peer: Peer,
+    declared: MemberState,
+    floor: Incarnation,
+    evidence: number,
+    now: Micros,
+  ): void {
+    const { incarnation, counters } = this.#options;
+    counters.fencesIn++;
+    // A later life of ours is known; or a live member of our own view went on without us.
+    const overtaken =
+      !isSameIncarnation(floor, incarnation) || (peer.status === 'live' && declared !== JOINING);
+    if (overtaken || this.#yieldsTo(peer, declared, evidence, now)) {
+      this.#events.fenced(floor, now);
+    } else this.suspect(peer, 'it holds this member for dead', now);
+  }
+
+  /** Who serves wins against who joins; then who was spoken to more; then the lower id. */
+  #yieldsTo(peer: Peer, declared: MemberState, evidence: number, now: Micros): boolean {
+    const weServe = this.#state !== JOINING;
+    if (weServe !== (declared !== JOINING)) return !weServe;
+    const ours = this.#evidence(now);
+    return ours === evidence ? peer.id < this.#options.self : ours < evidence;
+  }
+
+  #review(now: Micros): void {
+    const active = this.#mesh.peers
+      .filter((peer) => peer.status === 'live' && peer.declared === ACTIVE)
+      .map((peer) => peer.id);
+    if (this.#state === ACTIVE) active.push(this.#options.self);
+    active.sort((a, b) => a - b);
+    if (active.join() === this.#view.active.join()) return;
+    this.#view = { number: this.#view.number + 1, active };
+    this.#graceEnd = now + this.#options.grace;
+    this.#evidenceThen = this.#options.evidence();
+    this.#events.viewed(this.#view, now);
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The messages in a datagram: type (1 byte), length of what follows (2 bytes), payload. Readers work on a
+ * view and the offset of a message; a body is checked whole by `isValidBody` before any of them is used.
+ */
+import type { Datagram } from './datagram.ts';
+import { MAX_BODY } from './envelope.ts';
+import type { Incarnation } from './incarnation.ts';
+
+/** A splice record (IPv4), opaque here. */
+export const RECORD_BYTES = 64;
+/** What identifies a flow: client address and port, virtual address and port (IPv4). */
+export const FLOW_BYTES = 12;
+/** What identifies a record: its flow and its epoch (uint32). */
+export const KEY_BYTES = 16;
+/** The most that may be said of a handshake beside a logged head. */
+export const MAX_FACTS = 64;
+
+/** Type and length. */
+export const MESSAGE_HEADER = 3;
+
+// Told again and again, so that none needs to arrive.
+export const HEARTBEAT = 1;
+export const FENCED = 2;
+// Numbered, acknowledged and delivered in order.
+export const INSERT = 16;
+export const DELETE = 17;
+export const HEAD = 18;
+export const HEAD_DROP = 19;
+export const SNAPSHOT_REQUEST = 20;
+export const SNAPSHOT_BEGIN = 21;
+export const SNAPSHOT_RECORD = 22;
+export const SNAPSHOT_END = 23;
+
+/** HEAD: flow, offset (4), length of the facts (1), facts, bytes of the head. */
+const HEAD_FIXED = FLOW_BYTES + 5;
+/** Bytes of a head that one message carries beside facts of any length. */
+export const MAX_HEAD_CHUNK = MAX_BODY - MESSAGE_HEADER - HEAD_FIXED - MAX_FACTS;
+
+export const messageType = (view: DataView, at: number): number => view.getUint8(at);
+export const payloadAt = (at: number): number => at + MESSAGE_HEADER;
+export const payloadLength = (view: DataView, at: number): number => view.getUint16(at + 1);
+export const messageEnd = (view: DataView, at: number): number =>
+  at + MESSAGE_HEADER + payloadLength(view, at);
+
+/** True if whole, well-formed messages of one kind (numbered or not) fill `[at, end)`. */
+export function isValidBody(
+  view: DataView,
+  start: number,
+  end: number,
+  numbered: boolean,
+): boolean {
+  let at = start;
+  while (at < end) {
+    if (end - at < MESSAGE_HEADER) return false;
+    const next = messageEnd(view, at);
+    if (next > end || messageType(view, at) >= INSERT !== numbered) return false;
+    if (!isValidMessage(view, at, next)) return false;
+    at = next;
+  }
+  return true;
+}
+
+function isValidMessage(view: DataView, at: number, end: number): boolean {
+  const length = end - payloadAt(at);
+  switch (messageType(view, at)) {
+    case HEARTBEAT:
+      return isValidHeartbeat(view, payloadAt(at), end);
+    case FENCED:
+      return length === 12;
+    case INSERT:
+    case SNAPSHOT_RECORD:
+      return length === RECORD_BYTES;
+    case DELETE:
+      return length === KEY_BYTES;
+    case HEAD:
+      return (
+        length >= HEAD_FIXED &&
+        headFactsLength(view, at) <= MAX_FACTS &&
+        length >= HEAD_FIXED + headFactsLength(view, at)
+      );
+    case HEAD_DROP:
+      return length === FLOW_BYTES;
+    case SNAPSHOT_REQUEST:
+    case SNAPSHOT_BEGIN:
+      return length === 4;
+    case SNAPSHOT_END:
+      return length === 8;
+    default:
+      return false;
+  }
+}
+
+function isValidHeartbeat(view: DataView, at: number, end: number): boolean {
+  if (end - at < 6) return false;
+  const adopted = view.getUint8(at + 4);
+  const membersAt = at + 5 + adopted;
+  return membersAt < end && membersAt + 1 + view.getUint8(membersAt) === end;
+}
+
+/** HEARTBEAT: number of the sender's view (4), the members it adopted, the members it replicates to. */
+export const heartbeatView = (view: DataView, at: number): number => view.getUint32(payloadAt(at));
+export const heartbeatAdopted = (view: DataView, at: number): number[] =>
+  readIds(view, payloadAt(at) + 4);
+export function heartbeatMembers(view: DataView, at: number): number[] {
+  const adoptedAt = payloadAt(at) + 4;
+  return readIds(view, adoptedAt + 1 + view.getUint8(adoptedAt));
+}
+
+const readIds = (view: DataView, at: number): number[] =>
+  Array.from({ length: view.getUint8(at) }, (_, index) => view.getUint8(at + 1 + index));
+
+/** FENCED: the latest incarnation of the receiver that the sender declared over, the sender's evidence. */
+export const fencedFloor = (view: DataView, at: number): Incarnation => ({
+  seconds: view.getUint32(payloadAt(at)),
+  salt: view.getUint32(payloadAt(at) + 4),
+});
+export const fencedEvidence = (view: DataView, at: number): number =>
+  view.getUint32(payloadAt(at) + 8);
+
+export const headOffset = (view: DataView, at: number): number =>
+  view.getUint32(payloadAt(at) + FLOW_BYTES);
+export const headFactsLength = (view: DataView, at: number): number =>
+  view.getUint8(payloadAt(at) + FLOW_BYTES + 4);
+export const headFactsAt = (at: number): number => payloadAt(at) + HEAD_FIXED;
+
+export const snapshotId = (view: DataView, at: number): number => view.getUint32(payloadAt(at));
+export const snapshotCount = (view: DataView, at: number): number =>
+  view.getUint32(payloadAt(at) + 4);
+
+/** Writes type and length behind the messages in `datagram`; returns where the payload goes. */
+function begin(datagram: Datagram, type: number, length: number): number {
+  const at = datagram.end;
+  datagram.view.setUint8(at, type);
+  datagram.view.setUint16(at + 1, length);
+  datagram.end = at + MESSAGE_HEADER + length;
+  return payloadAt(at);
+}
+
+/** A message whose payload is the first `length` bytes of `payload`: INSERT, DELETE and their kin. */
+export function writeBytes(
+  datagram: Datagram,
+  type: number,
+  payload: Uint8Array,
+  length: number,
+): void {
+  const at = begin(datagram, type, length);
+  for (let index = 0; index < length; index++) datagram.bytes[at + index] = payload[index];
+}
+
+export function writeHeartbeat(
+  datagram: Datagram,
+  viewNumber: number,
+  adopted: readonly number[],
+  members: readonly number[],
+): void {
+  let at = begin(datagram, HEARTBEAT, 6 + adopted.length + members.length);
+  datagram.view.setUint32(at, viewNumber);
+  at += 4;
+  for (const ids of [adopted, members]) {
+    datagram.view.setUint8(at++, ids.length);
+    for (const id of ids) datagram.view.setUint8(at++, id);
+  }
+}
+
+export function writeFenced(datagram: Datagram, floor: Incarnation, evidence: number): void {
+  const at = begin(datagram, FENCED, 12);
+  datagram.view.setUint32(at, floor.seconds);
+  datagram.view.setUint32(at + 4, floor.salt);
+  datagram.view.setUint32(at + 8, evidence);
+}
+
+/** Bytes of the payload of HEAD. */
+export const headLength = (facts: number, bytes: number): number => HEAD_FIXED + facts + bytes;
+
+/** HEAD with the bytes that lie at `offset` in the request's head. */
+export function writeHead(
+  datagram: Datagram,
+  flow: Uint8Array,
+  facts: Uint8Array,
+  offset: number,
+  bytes: Uint8Array,
+): void {
+  const at = begin(datagram, HEAD, headLength(facts.length, bytes.length));
+  datagram.bytes.set(flow, at);
+  datagram.view.setUint32(at + FLOW_BYTES, offset);
+  datagram.view.setUint8(at + FLOW_BYTES + 4, facts.length);
+  datagram.bytes.set(facts, at + HEAD_FIXED);
+  datagram.bytes.set(bytes, at + HEAD_FIXED + facts.length);
+}
+
+/** SNAPSHOT_REQUEST and SNAPSHOT_BEGIN. */
+export function writeSnapshotMark(datagram: Datagram, type: number, id: number): void {
+  datagram.view.setUint32(begin(datagram, type, 4), id);
+}
+
+export function writeSnapshotEnd(datagram: Datagram, id: number, count: number): void {
+  const at = begin(datagram, SNAPSHOT_END, 8);
+  datagram.view.setUint32(at, id);
+  datagram.view.setUint32(at + 4, count);
+}

@@ -1,0 +1,152 @@
+/**
+ * What every peer must get: messages with a ticket, in one order for all peers, and who waits for them. The
+ * lowest ticket that all peers acknowledged settles all before it.
+ */
+import type { Micros } from '../env/clock.ts';
+import { type LatencyHistogram, latencyHistogram, observe } from './counters.ts';
+import type { HeadLog } from './heads.ts';
+import * as messages from './messages.ts';
+import type { Peer } from './peer.ts';
+import { type Done, Pending } from './pending.ts';
+
+export class Outbox {
+  readonly latency: LatencyHistogram = latencyHistogram();
+  readonly #peers: readonly Peer[];
+  readonly #heads: HeadLog;
+  readonly #self: number;
+  readonly #pending = new Pending();
+  readonly #overrun: (peer: Peer) => void;
+  /** Peers whose queue was full for the message being sent. */
+  readonly #slow: Peer[] = [];
+
+  /** `overrun` is called for a peer whose queue is full: too slow to stay. */
+  constructor(peers: readonly Peer[], heads: HeadLog, self: number, overrun: (peer: Peer) => void) {
+    this.#peers = peers;
+    this.#heads = heads;
+    this.#self = self;
+    this.#overrun = overrun;
+  }
+
+  /** Messages that some peer has not acknowledged. */
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  /** When the oldest of them was sent; undefined if there is none. */
+  get oldest(): Micros | undefined {
+    return this.#pending.oldest;
+  }
+
+  /** Sends a message of `type` to all that are up; `done(true)` at once if nobody is. */
+  send(type: number, payload: Uint8Array, done: Done | undefined, now: Micros): void {
+    if (this.#isAlone(done)) return;
+    const ticket = this.#pending.add(type, payload, done, now);
+    for (const peer of this.#peers) {
+      if (peer.isUp && !write(peer, type, payload, ticket)) this.#slow.push(peer);
+    }
+    this.#dropSlow();
+  }
+
+  /** Sends a part of a head in as many messages as it takes. */
+  sendHead(
+    flow: Uint8Array,
+    facts: Uint8Array,
+    offset: number,
+    bytes: Uint8Array,
+    done: Done,
+    now: Micros,
+  ): void {
+    if (this.#isAlone(done)) return;
+    const ticket = this.#pending.add(messages.HEAD, flow, done, now);
+    for (const peer of this.#peers) {
+      if (peer.isUp && !writeHead(peer, flow, facts, offset, bytes, ticket)) this.#slow.push(peer);
+    }
+    this.#dropSlow();
+  }
+
+  /**
+   * A peer came up: it gets all that is not settled too, and each `done` waits for it. So whatever is committed
+   * is either in the tables of those who serve when it asks for a snapshot, or on its way to it.
+   */
+  extendTo(peer: Peer): void {
+    peer.outgoing.ackedTicket = this.#pending.settled;
+    let whole = true;
+    for (const { flow, facts, bytes } of this.#heads.of(this.#self)) {
+      whole &&= writeHead(peer, flow, facts, 0, bytes, 0);
+    }
+    this.#pending.forEach((ticket, type, payload) => {
+      const head = type === messages.HEAD ? this.#heads.get(payload) : undefined;
+      if (type !== messages.HEAD) whole &&= write(peer, type, payload, ticket);
+      else if (head?.owner === this.#self) {
+        // Its bytes went before; an empty part carries the ticket.
+        const { flow, facts, bytes } = head;
+        whole &&= writeHead(peer, flow, facts, bytes.length, bytes.subarray(0, 0), ticket);
+      } else whole &&= write(peer, messages.HEAD_DROP, payload, ticket);
+    });
+    if (!whole) this.#overrun(peer);
+  }
+
+  /** Settles what every peer that is up has acknowledged. */
+  settle(now: Micros): void {
+    const { last } = this.#pending;
+    let ticket = last;
+    for (const { isUp, outgoing } of this.#peers) {
+      if (isUp && outgoing.ackedTicket < ticket) ticket = outgoing.ackedTicket;
+    }
+    this.#pending.settle(ticket, true, now, (waited) => observe(this.latency, waited));
+  }
+
+  /** Tells all who wait that it will not be; returns how many they were. */
+  fail(): number {
+    let failed = 0;
+    this.#pending.settle(this.#pending.last, false, 0, () => failed++);
+    return failed;
+  }
+
+  #isAlone(done: Done | undefined): boolean {
+    for (const peer of this.#peers) if (peer.isUp) return false;
+    if (done !== undefined) observe(this.latency, 0);
+    done?.(true);
+    return true;
+  }
+
+  /**
+   * Who does not take any more is dropped only after all others have the message: those who wait for older
+   * ones are called then, and may send the next.
+   */
+  #dropSlow(): void {
+    while (this.#slow.length > 0) {
+      const peer = this.#slow.pop();
+      if (peer !== undefined) this.#overrun(peer);
+    }
+  }
+}
+
+function write(peer: Peer, type: number, payload: Uint8Array, ticket: number): boolean {
+  const datagram = peer.outgoing.room(payload.length);
+  if (datagram === undefined) return false;
+  messages.writeBytes(datagram, type, payload, payload.length);
+  datagram.ticket = ticket;
+  return true;
+}
+
+/** The last message carries the ticket, if it is not 0. */
+function writeHead(
+  peer: Peer,
+  flow: Uint8Array,
+  facts: Uint8Array,
+  offset: number,
+  bytes: Uint8Array,
+  ticket: number,
+): boolean {
+  let at = 0;
+  do {
+    const part = bytes.subarray(at, at + messages.MAX_HEAD_CHUNK);
+    const datagram = peer.outgoing.room(messages.headLength(facts.length, part.length));
+    if (datagram === undefined) return false;
+    messages.writeHead(datagram, flow, facts, offset + at, part);
+    at += part.length;
+    if (at === bytes.length && ticket !== 0) datagram.ticket = ticket;
+  } while (at < bytes.length);
+  return true;
+}

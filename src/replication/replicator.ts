@@ -1,0 +1,318 @@
+/**
+ * What the proxy uses: commits and deletes of records, the log of heads, the view of the cluster and the
+ * addresses to hold. It joins the mesh (how messages travel) with membership (who lives).
+ */
+import { type Clock, MILLISECOND, type Micros, SECOND } from '../env/clock.ts';
+import type { Logger } from '../env/logger.ts';
+import type { Random } from '../env/random.ts';
+import { Timer, type Timers } from '../env/timers.ts';
+import {
+  type LatencyHistogram,
+  type ReplicationCounters,
+  replicationCounters,
+} from './counters.ts';
+import type { Datagram } from './datagram.ts';
+import { type Head, HeadLog } from './heads.ts';
+import { Inbox } from './inbox.ts';
+import { type Incarnation, newIncarnation } from './incarnation.ts';
+import { Joiner } from './joiner.ts';
+import { JOINING, type Member, type MemberState } from './member.ts';
+import { Membership } from './membership.ts';
+import { Mesh } from './mesh.ts';
+import * as messages from './messages.ts';
+import { Outbox } from './outbox.ts';
+import type { Peer, PeerStatus } from './peer.ts';
+import type { Done } from './pending.ts';
+import type { DatagramPort } from './port.ts';
+import { type RecordSource, SnapshotSender } from './snapshot.ts';
+import { holdings, type View } from './takeover.ts';
+
+/** A head that nobody finished or dropped for so long is forgotten. */
+const HEAD_AGE: Micros = 60 * SECOND;
+
+export interface ReplicatorOptions {
+  readonly port: DatagramPort;
+  /** The UDP port of all members. */
+  readonly udpPort: number;
+  /** The cluster's name and secret (not empty). */
+  readonly cluster: string;
+  readonly secret: Uint8Array | string;
+  /** All members in the order of the configuration, and the id of this one. */
+  readonly members: readonly Member[];
+  readonly self: number;
+  /** Time between two heartbeats; 10 ms if not given. */
+  readonly heartbeat?: Micros;
+  /** A peer silent for so long is suspected; 40 ms if not given. */
+  readonly suspectAfter?: Micros;
+  /** How long a flow not in the table is not called unknown after a change of view; 3 s if not given. */
+  readonly grace?: Micros;
+  /** The life that this one must be later than: what `fenced` said. */
+  readonly above?: Incarnation;
+  readonly table: RecordSource;
+  /** See `MembershipOptions`; 0 if not given. */
+  readonly evidence?: () => number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** All are called within `onDatagram`, a timer, `flush`, or the call that causes them. */
+export interface ReplicatorEvents {
+  /** Put `record` (64 bytes, valid during the call) into the table, in the place of one with the same flow. */
+  insert(from: number, record: Uint8Array): void;
+  /** Take the record with `key` (16 bytes, valid during the call) out, if it is there with this epoch. */
+  delete(from: number, key: Uint8Array): void;
+  /** The owner of `head` is gone. The flow's new home finishes it: it calls `logHead` to be its owner. */
+  orphan(head: Head): void;
+  view(view: View): void;
+  /** Hold the addresses of the member with this id, which may be our own. */
+  claim(member: number): void;
+  release(member: number): void;
+  /** The others went on without this member: drop all addresses, forget all flows, start anew above `floor`. */
+  fenced(floor: Incarnation): void;
+}
+
+/** How it stands with a peer. */
+export interface PeerReport {
+  readonly name: string;
+  readonly status: PeerStatus;
+  /** Datagrams not acknowledged. */
+  readonly backlog: number;
+  readonly roundTrip: Micros;
+  readonly adopted: readonly number[];
+}
+
+export class Replicator {
+  readonly counters: ReplicationCounters = replicationCounters();
+  readonly heads: HeadLog = new HeadLog();
+  readonly incarnation: Incarnation;
+  readonly #options: ReplicatorOptions;
+  readonly #events: ReplicatorEvents;
+  readonly #mesh: Mesh;
+  readonly #membership: Membership;
+  readonly #joiner: Joiner;
+  readonly #inbox: Inbox;
+  readonly #outbox: Outbox;
+  readonly #snapshots = new Map<Peer, SnapshotSender>();
+  /** Due when a snapshot can go on at once. */
+  readonly #snapshotTimer = new Timer(() => {});
+  #held: readonly number[] = [];
+  #sweptAt: Micros = 0;
+
+  /** Throws a RangeError if the secret is empty. Nothing is sent before `start`. */
+  constructor(options: ReplicatorOptions, events: ReplicatorEvents) {
+    const { clock, random, timers, logger, self } = options;
+    const suspectAfter = options.suspectAfter ?? 40 * MILLISECOND;
+    this.#options = options;
+    this.#events = events;
+    this.incarnation = newIncarnation(clock, random, options.above);
+    const shared = { self, suspectAfter, timers, logger, counters: this.counters };
+    const meshOptions = { ...options, incarnation: this.incarnation, counters: this.counters };
+    this.#mesh = new Mesh(meshOptions, {
+      state: () => this.#membership.state,
+      admits: (...facts) => this.#membership.admits(...facts),
+      established: (...facts) => this.#membership.established(...facts),
+      heard: (...facts) => this.#membership.heard(...facts),
+      told: (...facts) => this.#membership.told(...facts),
+      silent: (...facts) => this.#membership.silent(...facts),
+      stuck: (peer, now) => this.#membership.suspect(peer, 'it acknowledges nothing', now),
+      deliver: (peer, datagram) => this.#deliver(peer, datagram),
+      acknowledged: (_, now) => this.#outbox.settle(now),
+    });
+    this.#outbox = new Outbox(this.#mesh.peers, this.heads, self, (peer) =>
+      this.#membership.suspect(peer, 'its queue is full', clock.now()),
+    );
+    const membershipOptions = {
+      ...shared,
+      incarnation: this.incarnation,
+      heartbeat: options.heartbeat ?? 10 * MILLISECOND,
+      grace: options.grace ?? 3 * SECOND,
+      evidence: options.evidence ?? (() => 0),
+    };
+    this.#membership = new Membership(membershipOptions, this.#mesh, {
+      up: (peer) => this.#outbox.extendTo(peer),
+      viewed: (view) => this.#viewed(view),
+      down: (peer, now) => this.#down(peer, now),
+      beat: (now) => this.#beat(now),
+      fenced: (floor) => this.#fenced(floor),
+    });
+    this.#joiner = new Joiner(shared, this.#mesh, this.#membership);
+    this.#inbox = new Inbox(this.#joiner, this.heads, options.table, this.counters, {
+      insert: (from, record) => events.insert(from, record),
+      delete: (from, key) => events.delete(from, key),
+      requested: (peer, id) => this.#requested(peer, id),
+      overrun: () => this.#fenced(this.incarnation),
+    });
+  }
+
+  /** Listens, learns the table if somebody has one, and then serves. */
+  start(now: Micros): void {
+    this.#joiner.start(now);
+    this.#membership.start(now);
+  }
+
+  /** Goes silent at once; what waits for acknowledgments is told `false`. */
+  close(): void {
+    if (this.#mesh.closed) return;
+    this.#mesh.close();
+    this.#membership.stop();
+    this.#options.timers.remove(this.#snapshotTimer);
+    this.counters.commitsFailed += this.#outbox.fail();
+  }
+
+  /** Sends all that this breath has gathered. Call it at the end of every breath, after the timers ran. */
+  flush(now: Micros): void {
+    if (this.#mesh.closed) return;
+    this.#membership.run(now);
+    for (const [peer, sender] of this.#snapshots) {
+      if (sender.ready) sender.step();
+      if (sender.finished) this.#snapshots.delete(peer);
+      else if (sender.ready) this.#options.timers.set(this.#snapshotTimer, now);
+    }
+    this.#mesh.flush(now);
+  }
+
+  /**
+   * Gives `record` (64 bytes) to every member that is up and calls `done(true)` when each has it or is
+   * suspected: at once if there is none. `done(false)`: this member gave up, the record must not be used.
+   */
+  commit(record: Uint8Array, done: Done): void {
+    this.counters.commits++;
+    this.#send(messages.INSERT, record, messages.RECORD_BYTES, done);
+  }
+
+  /** Takes the record with `key` (16 bytes) out of every member's table. */
+  remove(key: Uint8Array): void {
+    this.counters.deletesOut++;
+    this.heads.drop(key);
+    this.#send(messages.DELETE, key, messages.KEY_BYTES, undefined);
+  }
+
+  /**
+   * Logs `bytes` of a request's head at `offset`, which must not leave a gap, with every member that is up. The
+   * client may be sent an acknowledgment for them after `done(true)`. `done(false)` at once: no room.
+   */
+  logHead(
+    flow: Uint8Array,
+    facts: Uint8Array,
+    offset: number,
+    bytes: Uint8Array,
+    done: Done,
+  ): void {
+    if (this.#gaveUp(done)) return;
+    const now = this.#options.clock.now();
+    if (!this.heads.log(this.#options.self, flow, facts, offset, bytes, now)) {
+      this.counters.headsRefused++;
+      done(false);
+      return;
+    }
+    this.counters.headsOut++;
+    this.#outbox.sendHead(flow, facts, offset, bytes, done, now);
+  }
+
+  /** Forgets a head everywhere: the backend has acknowledged it, or the client is gone. */
+  dropHead(flow: Uint8Array): void {
+    if (this.heads.get(flow) === undefined) return;
+    this.heads.drop(flow);
+    this.#send(messages.HEAD_DROP, flow, messages.FLOW_BYTES, undefined);
+  }
+
+  /** True while a flow that is not in the table may be known to others: answer it with silence (I4). */
+  graceUntil(now: Micros): boolean {
+    return this.#membership.graceUntil(now);
+  }
+
+  /** True if this member holds the addresses of the one with this id, which may be its own. */
+  holds(member: number): boolean {
+    return this.#held.includes(member);
+  }
+
+  get state(): MemberState {
+    return this.#membership.state;
+  }
+
+  get currentView(): View {
+    return this.#membership.view;
+  }
+
+  /** Inserts, deletes and heads that some peer has not acknowledged. */
+  get unacked(): number {
+    return this.#outbox.size;
+  }
+
+  /** How long commits and heads waited for their acknowledgments. */
+  get commitLatency(): LatencyHistogram {
+    return this.#outbox.latency;
+  }
+
+  /** The age of the oldest of them, or 0. */
+  lag(now: Micros): Micros {
+    return now - (this.#outbox.oldest ?? now);
+  }
+
+  get peers(): PeerReport[] {
+    return this.#mesh.peers.map(({ member, status, adopted, outgoing }) => {
+      const { backlog, roundTrip } = outgoing;
+      return { name: member.name, status, backlog, roundTrip, adopted };
+    });
+  }
+
+  #send(type: number, payload: Uint8Array, length: number, done: Done | undefined): void {
+    if (payload.length !== length) throw new RangeError(`${payload.length} bytes, not ${length}`);
+    if (this.#gaveUp(done)) return;
+    this.#outbox.send(type, payload, done, this.#options.clock.now());
+  }
+
+  #gaveUp(done: Done | undefined): boolean {
+    if (!this.#mesh.closed) return false;
+    this.counters.commitsFailed++;
+    done?.(false);
+    return true;
+  }
+
+  #deliver(peer: Peer, datagram: Datagram): void {
+    if (!this.#mesh.closed) this.#inbox.deliver(peer, datagram, this.#options.clock.now());
+  }
+
+  #requested(peer: Peer, id: number): void {
+    if (this.#membership.state === JOINING) return;
+    this.#snapshots.set(peer, new SnapshotSender(peer, id, this.#options.table, this.counters));
+  }
+
+  #viewed(view: View): void {
+    const { self, members, logger } = this.#options;
+    const held = view.active.includes(self) ? holdings(self, members.length, view.active) : [];
+    const before = this.#held;
+    this.#held = held;
+    this.#membership.adopted = held.filter((id) => id !== self);
+    logger.info({ view: view.number, active: view.active, holds: held }, 'view changed');
+    this.#events.view(view);
+    for (const id of before) if (!held.includes(id)) this.#events.release(id);
+    for (const id of held) if (!before.includes(id)) this.#events.claim(id);
+  }
+
+  #down(peer: Peer, now: Micros): void {
+    this.#snapshots.delete(peer);
+    this.#joiner.down(peer, now);
+    const lives = (id: number): boolean =>
+      this.#mesh.peers.every((other) => other.id !== id || other.isUp);
+    for (const head of this.heads.orphans(lives)) this.#events.orphan(head);
+    this.#outbox.settle(now);
+  }
+
+  #beat(now: Micros): void {
+    if (this.#mesh.closed) return;
+    this.#joiner.step(now);
+    if (now - this.#sweptAt < SECOND) return;
+    this.#sweptAt = now;
+    this.heads.dropOlder(now - HEAD_AGE);
+  }
+
+  #fenced(floor: Incarnation): void {
+    if (this.#mesh.closed) return;
+    this.#options.logger.error({ floor }, 'fenced: the other members went on without this one');
+    this.close();
+    this.#events.fenced(floor);
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The table for a member that joins: its peer streams all records in steps, while new inserts and deletes
+ * flow beside it. What the joiner heard of a record directly is later than what the snapshot says of it.
+ */
+import type { ReplicationCounters } from './counters.ts';
+import type { Datagram } from './datagram.ts';
+import * as messages from './messages.ts';
+import type { Peer } from './peer.ts';
+import { WINDOW } from './stream.ts';
+
+/** Where records come from; the table's side of a snapshot. */
+export interface RecordSource {
+  /**
+   * Calls `visit` for at most `limit` committed records from `cursor` on (0 at first) and returns the cursor
+   * to go on from, or -1 at the end. A call may visit none and go on. A record that is in the table from the
+   * first call to the last is visited at least once, whatever is inserted, deleted or moved between the
+   * calls. `record` need be valid during `visit` only.
+   */
+  forEachRecord(cursor: number, limit: number, visit: (record: Uint8Array) => void): number;
+  /** Writes what identifies `record` (64 bytes) into `key` (16 bytes): its flow, then its epoch. */
+  keyOf(record: Uint8Array, key: Uint8Array): void;
+}
+
+/** Records in one step: a breath must not wait for a large table. */
+const STEP = 512;
+
+/** The giving side, one for each member that joins. */
+export class SnapshotSender {
+  readonly peer: Peer;
+  readonly #id: number;
+  readonly #source: RecordSource;
+  readonly #counters: ReplicationCounters;
+  #cursor = 0;
+  #count = 0;
+
+  constructor(peer: Peer, id: number, source: RecordSource, counters: ReplicationCounters) {
+    this.peer = peer;
+    this.#id = id;
+    this.#source = source;
+    this.#counters = counters;
+    const datagram = peer.outgoing.room(4);
+    if (datagram === undefined) this.#cursor = -1;
+    else messages.writeSnapshotMark(datagram, messages.SNAPSHOT_BEGIN, id);
+  }
+
+  /** True once all is written, or there is no way to. */
+  get finished(): boolean {
+    return this.#cursor < 0;
+  }
+
+  /** True if a step may be made now; otherwise the peer's acknowledgments must come first. */
+  get ready(): boolean {
+    return !this.finished && this.peer.outgoing.backlog < WINDOW;
+  }
+
+  step(): void {
+    const { outgoing } = this.peer;
+    this.#cursor = this.#source.forEachRecord(this.#cursor, STEP, (record) => {
+      const datagram = outgoing.room(messages.RECORD_BYTES);
+      // A window of backlog and one step are far below what the stream takes.
+      if (datagram === undefined) throw new Error('a snapshot step did not fit its stream');
+      messages.writeBytes(datagram, messages.SNAPSHOT_RECORD, record, messages.RECORD_BYTES);
+      this.#count++;
+      this.#counters.snapshotRecordsOut++;
+    });
+    if (this.#cursor >= 0) return;
+    const datagram: Datagram | undefined = outgoing.room(8);
+    if (datagram !== undefined) messages.writeSnapshotEnd(datagram, this.#id, this.#count);
+  }
+}
+
+/** Flows that one join remembers at most: far more than are inserted and deleted while it lasts. */
+const MAX_TOUCHED = 1 << 20;
+
+/** The joiner's memory of what it heard of directly. */
+export class Touched {
+  readonly #inserted = new Set<string>();
+  readonly #deleted = new Set<string>();
+
+  /** A flow has a record now: whatever the snapshot says of it is older. False if there are too many. */
+  inserted(key: Uint8Array): boolean {
+    this.#inserted.add(String.fromCharCode(...key.subarray(0, messages.FLOW_BYTES)));
+    return this.#inserted.size <= MAX_TOUCHED;
+  }
+
+  /** A record is gone; another epoch of its flow may still be in the snapshot. False if there are too many. */
+  deleted(key: Uint8Array): boolean {
+    this.#deleted.add(String.fromCharCode(...key));
+    return this.#deleted.size <= MAX_TOUCHED;
+  }
+
+  /** True if the record with `key` in a snapshot is not to be used. */
+  overrules(key: Uint8Array): boolean {
+    const name = String.fromCharCode(...key);
+    return this.#deleted.has(name) || this.#inserted.has(name.slice(0, messages.FLOW_BYTES));
+  }
+
+  clear(): void {
+    this.#inserted.clear();
+    this.#deleted.clear();
+  }
+}

@@ -1,0 +1,180 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Datagram } from '../../src/replication/datagram.ts';
+import * as envelope from '../../src/replication/envelope.ts';
+import * as messages from '../../src/replication/messages.ts';
+
+const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const bytes = (length: number): fc.Arbitrary<Uint8Array> =>
+  fc.uint8Array({ minLength: length, maxLength: length });
+const START = envelope.BODY_AT;
+
+const isValid = (datagram: Datagram, numbered: boolean): boolean =>
+  messages.isValidBody(datagram.view, START, datagram.end, numbered);
+
+describe('bodies', () => {
+  test('any bytes are judged without an exception, and no message reaches past the end', () => {
+    const arbitrary = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      // Likelier to be nearly right: real types, small lengths.
+      fc
+        .tuple(fc.constantFrom(1, 2, 16, 17, 18, 19, 20, 21, 22, 23), fc.nat(80), fc.uint8Array())
+        .map(([type, length, rest]) => Uint8Array.of(type, 0, length, ...rest)),
+    );
+    fc.assert(
+      fc.property(arbitrary, fc.boolean(), (body, numbered) => {
+        const datagram = new Datagram();
+        datagram.bytes.fill(0xff);
+        datagram.bytes.set(body, START);
+        datagram.end = START + body.length;
+        if (!isValid(datagram, numbered)) return;
+        let at = START;
+        while (at < datagram.end) at = messages.messageEnd(datagram.view, at);
+        expect(at).toBe(datagram.end);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('a body cut anywhere is refused, unless it is cut between messages', () => {
+    const datagram = new Datagram();
+    messages.writeBytes(datagram, messages.INSERT, new Uint8Array(64).fill(7), 64);
+    const first = datagram.end;
+    messages.writeBytes(datagram, messages.DELETE, new Uint8Array(16).fill(8), 16);
+    const { end } = datagram;
+    for (let cut = START; cut <= end; cut++) {
+      datagram.end = cut;
+      expect(isValid(datagram, true)).toBe(cut === START || cut === first || cut === end);
+    }
+  });
+
+  test('numbered and unnumbered messages do not mix', () => {
+    const datagram = new Datagram();
+    messages.writeHeartbeat(datagram, 1, [], []);
+    expect(isValid(datagram, false)).toBe(true);
+    expect(isValid(datagram, true)).toBe(false);
+    messages.writeBytes(datagram, messages.DELETE, new Uint8Array(16), 16);
+    expect(isValid(datagram, false)).toBe(false);
+    expect(isValid(datagram, true)).toBe(false);
+  });
+
+  test('21 records fill a datagram, and a datagram fits an MTU of 1,500', () => {
+    const datagram = new Datagram();
+    for (let count = 0; count < 21; count++) {
+      messages.writeBytes(datagram, messages.INSERT, new Uint8Array(64), 64);
+    }
+    expect(datagram.end).toBe(envelope.MAX_PLAIN);
+    expect(envelope.CLEAR_BYTES + datagram.end + envelope.TAG_BYTES + 28).toBe(1_500);
+  });
+
+  test('the largest part of a head fits beside the longest facts', () => {
+    const datagram = new Datagram();
+    const facts = new Uint8Array(messages.MAX_FACTS);
+    messages.writeHead(
+      datagram,
+      new Uint8Array(12),
+      facts,
+      0,
+      new Uint8Array(messages.MAX_HEAD_CHUNK),
+    );
+    expect(datagram.end).toBe(envelope.MAX_PLAIN);
+    expect(isValid(datagram, true)).toBe(true);
+  });
+});
+
+describe('what is written is read', () => {
+  test('heartbeat', () => {
+    const ids = fc.uniqueArray(fc.nat(255), { maxLength: 255 });
+    fc.assert(
+      fc.property(uint32, ids, ids, (view, adopted, members) => {
+        const datagram = new Datagram();
+        messages.writeHeartbeat(datagram, view, adopted, members);
+        expect(isValid(datagram, false)).toBe(true);
+        expect(messages.heartbeatView(datagram.view, START)).toBe(view);
+        expect(messages.heartbeatAdopted(datagram.view, START)).toEqual(adopted);
+        expect(messages.heartbeatMembers(datagram.view, START)).toEqual(members);
+      }),
+    );
+  });
+
+  test('fenced', () => {
+    fc.assert(
+      fc.property(uint32, uint32, uint32, (seconds, salt, evidence) => {
+        const datagram = new Datagram();
+        messages.writeFenced(datagram, { seconds, salt }, evidence);
+        expect(isValid(datagram, false)).toBe(true);
+        expect(messages.fencedFloor(datagram.view, START)).toEqual({ seconds, salt });
+        expect(messages.fencedEvidence(datagram.view, START)).toBe(evidence);
+      }),
+    );
+  });
+
+  test('head', () => {
+    const facts = fc.uint8Array({ maxLength: messages.MAX_FACTS });
+    const part = fc.uint8Array({ maxLength: 1_000 });
+    fc.assert(
+      fc.property(bytes(12), facts, uint32, part, (flow, note, offset, head) => {
+        const datagram = new Datagram();
+        messages.writeHead(datagram, flow, note, offset, head);
+        expect(isValid(datagram, true)).toBe(true);
+        const { view } = datagram;
+        const at = messages.payloadAt(START);
+        const factsAt = messages.headFactsAt(START);
+        const headAt = factsAt + messages.headFactsLength(view, START);
+        expect(datagram.bytes.slice(at, at + 12)).toEqual(flow);
+        expect(messages.headOffset(view, START)).toBe(offset);
+        expect(datagram.bytes.slice(factsAt, headAt)).toEqual(note);
+        expect(datagram.bytes.slice(headAt, messages.messageEnd(view, START))).toEqual(head);
+      }),
+    );
+  });
+
+  test('the marks of a snapshot', () => {
+    fc.assert(
+      fc.property(uint32, uint32, (id, count) => {
+        const datagram = new Datagram();
+        messages.writeSnapshotMark(datagram, messages.SNAPSHOT_BEGIN, id);
+        const second = datagram.end;
+        messages.writeSnapshotEnd(datagram, id, count);
+        expect(isValid(datagram, true)).toBe(true);
+        expect(messages.snapshotId(datagram.view, START)).toBe(id);
+        expect(messages.snapshotId(datagram.view, second)).toBe(id);
+        expect(messages.snapshotCount(datagram.view, second)).toBe(count);
+      }),
+    );
+  });
+
+  test('the envelope', () => {
+    const life = fc.record({ seconds: uint32, salt: uint32 });
+    fc.assert(
+      fc.property(
+        life,
+        life,
+        fc.nat(255),
+        uint32,
+        fc.maxSafeNat(),
+        (from, to, id, name, number) => {
+          const clear = new Uint8Array(envelope.MIN_PAYLOAD);
+          const view = new DataView(clear.buffer);
+          envelope.writeClear(view, id, name, from);
+          envelope.writeCounter(view, number);
+          expect(envelope.magic(clear)).toBe(envelope.MAGIC);
+          expect(envelope.version(clear)).toBe(envelope.VERSION);
+          expect(envelope.sender(clear)).toBe(id);
+          expect(envelope.cluster(clear)).toBe(name);
+          expect(envelope.senderIncarnation(clear)).toEqual(from);
+          expect(envelope.isFrom(clear, from)).toBe(true);
+          expect(envelope.counter(clear)).toBe(number);
+          const { view: plain } = new Datagram();
+          envelope.writeInner(plain, to, name, ~name >>> 0, from.seconds, from.salt, 7);
+          expect(envelope.isTo(plain, to)).toBe(true);
+          expect(envelope.streamNumber(plain)).toBe(name);
+          expect(envelope.acknowledgment(plain)).toBe(~name >>> 0);
+          expect(envelope.sackLow(plain)).toBe(from.seconds);
+          expect(envelope.sackHigh(plain)).toBe(from.salt);
+          expect(envelope.flags(plain)).toBe(7);
+        },
+      ),
+    );
+  });
+});
