@@ -17,6 +17,8 @@ export interface Link {
   /** True if frames may be GSO trains and carry partial checksums, both ways. */
   readonly offload: boolean;
   readonly counters: LinkCounters;
+  /** When the link wants to be asked again though nothing arrives, since it holds frames back. */
+  readonly nextAt?: Micros;
   /** Reads the next frame into `frame`; false if none is there. Never waits. */
   receive(frame: Frame): boolean;
   /** Sends `frame`, whose buffer is free again at once; false if it was dropped. Never waits. */

@@ -13,8 +13,11 @@ export interface CongestionControl {
 }
 
 /** Ten segments (RFC 6928). */
+export const initialWindow = (mss: number): number =>
+  Math.min(10 * mss, Math.max(2 * mss, 14_600));
+
 export const congestionState = (mss: number): CongestionState => ({
-  cwnd: Math.min(10 * mss, Math.max(2 * mss, 14_600)),
+  cwnd: initialWindow(mss),
   ssthresh: 0x7fff_ffff,
   acked: 0,
 });

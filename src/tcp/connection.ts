@@ -29,7 +29,8 @@ import {
   sendState,
   type TimestampState,
 } from './state.ts';
-import { receiveWindow, sendAck, transmit } from './transmit.ts';
+import { distance } from './sequence.ts';
+import { sendAck, transmit } from './transmit.ts';
 
 /** What a connection tells its user. Every call may close or abort the connection. */
 export interface ConnectionHandler {
@@ -70,6 +71,13 @@ export interface ConnectionOptions {
 /** Segments that the peer has reported out of order: more ranges than this are forgotten. */
 const MAX_SCOREBOARD = 256;
 const KEEPALIVE_INTERVAL: Micros = 75 * SECOND;
+/** How long FIN-WAIT-2 lasts when nobody reads any more (Linux: tcp_fin_timeout). */
+const ORPHAN_LIFE: Micros = 60 * SECOND;
+
+/** Reads what has come, for nobody. */
+function discardArrived(connection: Connection): void {
+  while (connection.read() !== undefined);
+}
 
 export class Connection {
   readonly stack: TcpStack;
@@ -83,7 +91,12 @@ export class Connection {
   readonly rcv: ReceiveState;
   readonly ts: TimestampState;
   readonly rtt: RttState = rttState();
-  readonly retransmit: RetransmitState = { at: NEVER, backoff: 0, unanswered: 0 };
+  readonly retransmit: RetransmitState = {
+    at: NEVER,
+    timeouts: 0,
+    probes: 0,
+    unanswered: 0,
+  };
   readonly recovery: RecoveryState = { phase: 'open', point: 0, highRxt: 0, duplicates: 0 };
   readonly congestion: CongestionState;
   readonly keepalive: KeepaliveState = {
@@ -107,6 +120,8 @@ export class Connection {
   challengedAt: Micros = Number.NEGATIVE_INFINITY;
   /** When a segment last came. */
   heardAt: Micros;
+  /** The user has gone without a reset: what is left to do has a limit. */
+  orphaned = false;
   /** The owner of a half-open passive connection: who hears of it once it is established. */
   onAccept: ((connection: Connection) => void) | undefined;
   #hop: Hop = NO_HOP;
@@ -122,7 +137,7 @@ export class Connection {
     this.handler = handler;
     this.snd = sendState(iss);
     this.rcv = receiveState(receiveLimit);
-    this.ts = { offset: options.timestampOffset ?? 0, recent: 0, recentAt: 0 };
+    this.ts = { offset: options.timestampOffset ?? 0, lastSent: 0, recent: 0, recentAt: 0 };
     this.receiveBuffer = new ReceiveBuffer(receiveLimit);
     this.negotiated = {
       sendMss: 536,
@@ -134,6 +149,7 @@ export class Connection {
     };
     this.congestion = congestionState(this.mss);
     this.recovery.highRxt = iss;
+    this.recovery.point = iss;
     this.#timer = new Timer((now) => this.#onTimer(now));
     this.heardAt = stack.clock.now();
   }
@@ -150,15 +166,9 @@ export class Connection {
   /** The next bytes that have arrived, at most `max`; undefined if none wait. They are the caller's. */
   read(max?: number): Uint8Array | undefined {
     const bytes = this.receiveBuffer.read(max);
-    if (bytes !== undefined && this.state !== 'closed' && !this.rcv.finReceived) {
-      const before = this.rcv.edge;
-      receiveWindow(this);
-      // The peer may be waiting for room: tell it (RFC 9293, 3.8.6.2.2).
-      if (this.rcv.edge !== before && this.rcv.holdAt < 0) {
-        const now = this.stack.clock.now();
-        sendAck(this, now);
-        this.arm();
-      }
+    if (bytes !== undefined && this.#mayWantRoom()) {
+      sendAck(this, this.stack.clock.now());
+      this.arm();
     }
     return bytes;
   }
@@ -217,6 +227,24 @@ export class Connection {
   acknowledgeUpTo(bytes: number): void {
     this.rcv.holdAt = advance(this.rcv.irs, 1 + bytes);
     transmit(this, this.snd.nxt, 0, 0, this.stack.clock.now());
+    this.arm();
+  }
+
+  /**
+   * The user goes and leaves the rest to us: what was written still leaves, followed by the FIN; what arrives
+   * is thrown away. A peer that does not do its part is given up after a while (as orphans are in Linux).
+   */
+  abandon(): void {
+    this.#reported = true;
+    if (this.state === 'syn-sent') {
+      this.#discard();
+      return;
+    }
+    this.orphaned = true;
+    this.handler = { onReadable: discardArrived };
+    discardArrived(this);
+    this.end();
+    if (this.state === 'fin-wait-2') this.endsAt = this.stack.clock.now() + ORPHAN_LIFE;
     this.arm();
   }
 
@@ -281,11 +309,32 @@ export class Connection {
       this.#reported = true;
       this.handler.onClose?.(this, undefined);
     }
+    // Who used the connection need not stay in memory for as long as TIME-WAIT lasts.
+    this.handler = {};
+  }
+
+  /** Our FIN was acknowledged before the peer's came. */
+  enterFinWait2(now: Micros): void {
+    this.state = 'fin-wait-2';
+    if (this.orphaned) this.endsAt = now + ORPHAN_LIFE;
+  }
+
+  /**
+   * True if the peer may be waiting for room that reading has made: the window has at least doubled, and by
+   * more than crumbs (RFC 9293, 3.8.6.2.2).
+   */
+  #mayWantRoom(): boolean {
+    const { rcv, receiveBuffer, state } = this;
+    if (state === 'closed' || rcv.finReceived || rcv.holdAt >= 0) return false;
+    const offered = distance(rcv.edge, rcv.nxt);
+    const free = rcv.limit - receiveBuffer.length;
+    return free >= 2 * offered && free - offered >= Math.min(this.mss, rcv.limit >> 1);
   }
 
   #discard(): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
+    this.stack.connecting.delete(this);
     this.sendBuffer.clear();
     this.scoreboard.clear();
     this.receiveBuffer.gaps.clear();

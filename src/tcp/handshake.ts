@@ -4,7 +4,7 @@ import { ACK, RST, SYN } from '../wire/tcp.ts';
 import { congestionState } from './congestion.ts';
 import type { Connection } from './connection.ts';
 import { TcpError } from './errors.ts';
-import { backedOff, sample } from './rtt.ts';
+import { sampleRtt } from './rtt.ts';
 import type { Segment } from './segment.ts';
 import { output } from './sender.ts';
 import { advance, isAfter } from './sequence.ts';
@@ -20,6 +20,7 @@ const TIMESTAMP_OPTION = 12;
 export function openActively(connection: Connection, now: Micros): void {
   const { snd, rtt, retransmit } = connection;
   connection.state = 'syn-sent';
+  connection.stack.connecting.add(connection);
   snd.nxt = advance(snd.iss, 1);
   rtt.timedEnd = snd.nxt;
   rtt.timedAt = now;
@@ -121,17 +122,18 @@ export function synSent(connection: Connection, segment: Segment, now: Micros): 
     return;
   }
   if (!segment.has(SYN)) return;
+  stack.connecting.delete(connection);
   takeSyn(connection, segment, now);
   if (acknowledges) {
     snd.una = segment.ack;
     snd.wl2 = segment.ack;
-    becomeEstablished(connection, now);
+    becomeEstablished(connection, segment, now);
     return;
   }
   // Simultaneous open (RFC 9293, figure 8).
   connection.state = 'syn-received';
   transmitSyn(connection, now);
-  connection.retransmit.at = now + backedOff(connection.rtt, connection.retransmit.backoff);
+  connection.retransmit.at = now + connection.rtt.rto;
 }
 
 /** The ACK that completes a handshake in SYN-RECEIVED; false if it is not acceptable. */
@@ -146,18 +148,22 @@ export function completePassive(connection: Connection, segment: Segment, now: M
   snd.maxWnd = Math.max(snd.maxWnd, snd.wnd);
   snd.wl1 = segment.seq;
   snd.wl2 = segment.ack;
-  becomeEstablished(connection, now);
+  becomeEstablished(connection, segment, now);
   return true;
 }
 
-function becomeEstablished(connection: Connection, now: Micros): void {
-  const { rtt, retransmit, recovery, snd } = connection;
+function becomeEstablished(connection: Connection, segment: Segment, now: Micros): void {
+  const { rtt, retransmit, recovery, congestion, snd } = connection;
   const active = connection.state === 'syn-sent';
-  // RFC 6298, 5.7: without a sample, or after a lost SYN, the timeout stays as cautious as it was.
-  if (retransmit.backoff === 0 && rtt.timedEnd >= 0) sample(rtt, now - rtt.timedAt);
-  rtt.timedEnd = -1;
+  const repeated = retransmit.timeouts > 0;
+  if (repeated) {
+    // Karn: only a timestamp tells which SYN was answered. RFC 5681, 3.1: a lost SYN warns of congestion.
+    rtt.timedEnd = -1;
+    congestion.cwnd = connection.mss;
+  }
+  sampleRtt(connection, segment, now);
   retransmit.at = NEVER;
-  retransmit.backoff = 0;
+  retransmit.timeouts = 0;
   recovery.highRxt = snd.una;
   connection.state = snd.finQueued ? 'fin-wait-1' : 'established';
   if (connection.keepalive.at !== NEVER) connection.keepalive.at = now + connection.keepalive.idle;
@@ -165,11 +171,11 @@ function becomeEstablished(connection: Connection, now: Micros): void {
   const accept = connection.onAccept;
   connection.onAccept = undefined;
   if (accept !== undefined) accept(connection);
+  if (!connection.stack.isLive(connection)) return;
   connection.handler.onConnect?.(connection);
-  if (connection.stack.isLive(connection)) {
-    output(connection, now);
-    if (active && snd.nxt === sent) sendAck(connection, now);
-  }
+  if (!connection.stack.isLive(connection)) return;
+  output(connection, now);
+  if (active && snd.nxt === sent) sendAck(connection, now);
 }
 
 /** A SYN for a connection that is past it: a lost SYN-ACK, or an old duplicate. */

@@ -54,6 +54,7 @@ export class Listener {
   readonly #stack: TcpStack;
   readonly #cookies: Cookies | undefined;
   #halfOpen = 0;
+  #closed = false;
 
   constructor(stack: TcpStack, options: ListenOptions) {
     this.#stack = stack;
@@ -61,8 +62,15 @@ export class Listener {
     this.#cookies = options.cookieKey === undefined ? undefined : new Cookies(options.cookieKey);
   }
 
+  /** Takes no more connections, those among them whose handshake is under way. */
   close(): void {
+    this.#closed = true;
     this.#stack.unlisten(this);
+  }
+
+  /** The window that a SYN-ACK offers, which is never scaled. */
+  get #firstWindow(): number {
+    return Math.min(this.#stack.receiveLimit, 65_535);
   }
 
   /** Takes a segment that belongs to no connection; false if it deserves a reset. */
@@ -104,6 +112,13 @@ export class Listener {
     }
     connection.onAccept = () => {
       this.#halfOpen--;
+      connection.handler = {};
+      if (this.#closed) {
+        connection.abort();
+        return;
+      }
+      stack.counters.accepted++;
+      if (this.options.hold === true) connection.hold();
       connection.handler = this.options.accept(connection);
     };
     openPassively(connection, segment, now);
@@ -139,7 +154,7 @@ export class Listener {
       advance(segment.seq, 1),
       end - at,
       tcp.SYN | tcp.ACK,
-      65_535,
+      this.#firstWindow,
     );
     stack.counters.cookiesSent++;
     stack.sendPlain(packet.destination, packet.source, end, end - at);
@@ -155,6 +170,11 @@ export class Listener {
     if (mss === undefined) {
       const recalled = this.options.recall?.(segment);
       if (recalled !== undefined) return this.#resume(segment, recalled, now);
+      // A later segment of a handshake of ours, whose first one is late or lost: the peer will repeat it.
+      if (cookies.recognizes(flowOf(segment), iss, stack.clock.wall())) {
+        stack.counters.cookiesEarly++;
+        return true;
+      }
       stack.counters.cookiesFailed++;
       return false;
     }
@@ -170,6 +190,7 @@ export class Listener {
     // Another member may have answered the SYN: its clock is continued, not ours.
     if (options.hasTimestamps) {
       connection.ts.offset = distance(options.timestampEcho, stack.timestamp(now, 0));
+      connection.ts.lastSent = options.timestampEcho;
       connection.ts.recent = options.timestampValue;
       connection.ts.recentAt = now;
     }
@@ -179,8 +200,7 @@ export class Listener {
     snd.maxWnd = snd.wnd;
     snd.wl1 = segment.seq;
     snd.wl2 = segment.ack;
-    // The window that the SYN-ACK offered.
-    connection.rcv.edge = advance(connection.rcv.nxt, 65_535);
+    connection.rcv.edge = advance(connection.rcv.nxt, this.#firstWindow);
     if (this.options.hold === true) connection.hold();
     this.#begin(connection, segment, now);
     return true;
@@ -198,6 +218,7 @@ export class Listener {
     establish(connection, recalled, now);
     const { snd, rcv, ts, receiveBuffer } = connection;
     ts.offset = recalled.timestampOffset;
+    ts.lastSent = stack.timestamp(now, ts.offset);
     ts.recent = recalled.timestampRecent;
     ts.recentAt = now;
     snd.wnd = recalled.window;
@@ -207,7 +228,7 @@ export class Listener {
     receiveBuffer.append(recalled.received, 0, recalled.received.length);
     rcv.nxt = advance(rcv.nxt, recalled.received.length);
     rcv.lastAckSent = rcv.nxt;
-    rcv.edge = advance(rcv.nxt, 65_535);
+    rcv.edge = advance(rcv.nxt, this.#firstWindow);
     if (this.options.hold === true) connection.hold();
     this.#begin(connection, segment, now);
     return true;
@@ -216,6 +237,7 @@ export class Listener {
   /** Hands a connection to its user, and then the segment that brought it about to the connection. */
   #begin(connection: Connection, segment: Segment, now: Micros): void {
     const stack = this.#stack;
+    stack.counters.accepted++;
     connection.handler = this.options.accept(connection);
     if (!stack.isLive(connection)) return;
     connection.handler.onConnect?.(connection);

@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts';
 import { TcpError } from './errors.ts';
 import { completePassive, repeatSynAck, synSent } from './handshake.ts';
 import * as recovery from './recovery.ts';
-import { backedOff, sample } from './rtt.ts';
+import { sampleRtt } from './rtt.ts';
 import type { Segment } from './segment.ts';
 import { output } from './sender.ts';
 import { advance, distance, isAfter, isBefore } from './sequence.ts';
@@ -20,9 +20,6 @@ const TIMESTAMP_LIFE: Micros = 24 * 86_400 * SECOND;
 
 /** Handles one segment; afterwards all that it calls for has been sent. */
 export function segmentArrives(connection: Connection, segment: Segment, now: Micros): void {
-  connection.heardAt = now;
-  connection.keepalive.sent = 0;
-  connection.retransmit.unanswered = 0;
   if (connection.state === 'syn-sent') synSent(connection, segment, now);
   else process(connection, segment, now);
   connection.arm();
@@ -50,12 +47,15 @@ function process(connection: Connection, segment: Segment, now: Micros): void {
     if (!connection.stack.isLive(connection)) return;
   }
   if (!takeAcknowledgment(connection, segment, now)) return;
+  connection.heardAt = now;
+  connection.keepalive.sent = 0;
+  connection.retransmit.unanswered = 0;
   // Seventh and eighth, the text and the FIN.
-  const acknowledgeAtOnce = takeData(connection, segment);
-  const fin = takeFin(connection, segment, now);
+  const repeat = takeData(connection, segment);
+  takeFin(connection, segment, now);
   if (!connection.stack.isLive(connection)) return;
   output(connection, now);
-  acknowledge(connection, acknowledgeAtOnce || fin, now);
+  acknowledge(connection, repeat, now);
 }
 
 /** First, the sequence number, and before it PAWS (RFC 7323, section 5.3). */
@@ -82,14 +82,13 @@ function isAcceptable(connection: Connection, segment: Segment, now: Micros): bo
   if (starts || (reaches && window > 0)) return true;
   // RFC 9293, 3.8.6: with a closed window ACKs and RSTs are taken all the same; so are those of a probe.
   if (offset === 0 && window === 0) return true;
+  // A peer that has filled the window sends its ACKs from the window's edge, and may have to repeat what
+  // lies before: refusing them, as table 6 does, would stop our side for as long.
+  if (offset === window && length === 0) return true;
   stack.counters.unacceptable++;
   if (segment.has(RST)) return false;
   if (segment.has(FIN) && connection.state === 'time-wait') {
     connection.endsAt = now + stack.timeWait;
-  }
-  // An old duplicate may still carry an acknowledgment that a lost one does not repeat.
-  if (offset <= 0 && offset + length === 0 && segment.has(ACK) && segment.length === 0) {
-    takeAcknowledgment(connection, segment, now);
   }
   challenge(connection, segment, now);
   return false;
@@ -139,23 +138,14 @@ function takeAcknowledgment(connection: Connection, segment: Segment, now: Micro
     return false;
   }
   const window = segment.window << negotiated.sendScale;
-  const reported = negotiated.sack && takeSack(connection, segment);
+  const news = negotiated.sack && takeSack(connection, segment);
   if (isAfter(segment.ack, snd.una)) takeNewAcknowledgment(connection, segment, now);
-  else if (
-    segment.ack === snd.una &&
-    snd.una !== snd.nxt &&
-    segment.length === 0 &&
-    !segment.has(FIN) &&
-    (window === snd.wnd || reported)
-  ) {
-    recovery.onDuplicate(connection);
-  }
+  else if (isDuplicate(connection, segment, window, news)) recovery.onDuplicate(connection);
   updateWindow(connection, segment, window);
   switch (connection.state) {
     case 'fin-wait-1':
       if (isFinAcknowledged(connection)) {
-        connection.state = 'fin-wait-2';
-        if (connection.rcv.finReceived) connection.enterTimeWait(now);
+        connection.enterFinWait2(now);
       }
       break;
     case 'closing':
@@ -168,6 +158,18 @@ function takeAcknowledgment(connection: Connection, segment: Segment, now: Micro
       break;
   }
   return connection.state !== 'closed' && connection.state !== 'time-wait';
+}
+
+/** RFC 5681, section 2; with SACK, RFC 6675: what counts is news of data that has arrived. */
+function isDuplicate(
+  { snd, negotiated }: Connection,
+  segment: Segment,
+  window: number,
+  news: boolean,
+): boolean {
+  if (segment.ack !== snd.una || snd.una === snd.nxt) return false;
+  if (negotiated.sack) return news;
+  return segment.length === 0 && !segment.has(FIN) && window === snd.wnd;
 }
 
 function isFinAcknowledged({ snd }: Connection): boolean {
@@ -183,25 +185,11 @@ function takeNewAcknowledgment(connection: Connection, segment: Segment, now: Mi
   const bytes = Math.min(acked, sendBuffer.length);
   sendBuffer.release(bytes);
   snd.una = segment.ack;
-  retransmit.backoff = 0;
+  retransmit.timeouts = 0;
   // RFC 6298, 5.2 and 5.3.
-  retransmit.at = snd.una === snd.nxt ? NEVER : now + backedOff(rtt, 0);
+  retransmit.at = snd.una === snd.nxt ? NEVER : now + rtt.rto;
   recovery.onAdvance(connection, acked, limited);
   if (bytes > 0) connection.handler.onAcknowledged?.(connection, bytes);
-}
-
-function sampleRtt(connection: Connection, segment: Segment, now: Micros): void {
-  const { rtt, negotiated, stack, ts } = connection;
-  const { options } = segment;
-  if (rtt.timedEnd >= 0) {
-    if (isBefore(segment.ack, rtt.timedEnd)) return;
-    rtt.timedEnd = -1;
-    sample(rtt, now - rtt.timedAt);
-  } else if (negotiated.timestamps && options.hasTimestamps && options.timestampEcho !== 0) {
-    const elapsed = distance(stack.timestamp(now, ts.offset), options.timestampEcho);
-    // An echo from the future, or from ages ago, is nobody's round trip.
-    if (elapsed >= 0 && elapsed < 600_000) sample(rtt, Math.max(elapsed, 1) * MILLISECOND);
-  }
 }
 
 /** RFC 9293: the window is taken from segments that are not older than the last one that set it. */
@@ -211,7 +199,7 @@ function updateWindow({ snd, retransmit }: Connection, segment: Segment, window:
   if (!newer || isBefore(segment.ack, snd.una)) return;
   if (snd.wnd === 0 && window > 0 && snd.una === snd.nxt) {
     retransmit.at = NEVER;
-    retransmit.backoff = 0;
+    retransmit.probes = 0;
   }
   snd.wnd = window;
   if (window > snd.maxWnd) snd.maxWnd = window;
@@ -233,7 +221,7 @@ function takeSack(connection: Connection, { options, ack }: Segment): boolean {
   return scoreboard.bytes > before;
 }
 
-/** Seventh, the segment text; true if it must be acknowledged at once. */
+/** Seventh, the segment text; true if the peer must hear again what is expected. */
 function takeData(connection: Connection, segment: Segment): boolean {
   const { rcv, receiveBuffer, state } = connection;
   if (segment.length === 0) return false;
@@ -256,21 +244,27 @@ function takeData(connection: Connection, segment: Segment): boolean {
     rcv.quickAcks = Math.max(rcv.quickAcks, 2);
     return true;
   }
-  const filled = receiveBuffer.gaps.count > 0;
   receiveBuffer.append(bytes, start, end);
   rcv.nxt = advance(seq, end - start);
   rcv.unacknowledged += end - start;
-  if (filled) rcv.nxt = receiveBuffer.take(rcv.nxt);
+  if (receiveBuffer.gaps.count > 0) {
+    rcv.nxt = receiveBuffer.take(rcv.nxt);
+    acknowledgeSoon(connection);
+  }
   connection.handler.onReadable?.(connection);
-  return filled || cut || before > 0;
+  return cut || before > 0;
 }
 
-/** Eighth, the FIN bit; true if it was taken. */
-function takeFin(connection: Connection, segment: Segment, now: Micros): boolean {
+/** The next acknowledgment is not delayed (RFC 5681, 4.2: whatever fills a gap). */
+function acknowledgeSoon({ rcv }: Connection): void {
+  rcv.quickAcks = Math.max(rcv.quickAcks, 1);
+}
+
+/** Eighth, the FIN bit, of this segment or of one that came before its time. */
+function takeFin(connection: Connection, segment: Segment, now: Micros): void {
   const { rcv } = connection;
   if (segment.has(FIN)) rcv.finAt = advance(segment.seq, segment.length);
-  if (rcv.finAt !== rcv.nxt || rcv.finReceived || !connection.stack.isLive(connection))
-    return false;
+  if (rcv.finAt !== rcv.nxt || rcv.finReceived || !connection.stack.isLive(connection)) return;
   switch (connection.state) {
     case 'established':
       connection.state = 'close-wait';
@@ -281,24 +275,28 @@ function takeFin(connection: Connection, segment: Segment, now: Micros): boolean
     case 'fin-wait-2':
       break;
     default:
-      return false;
+      return;
   }
   rcv.nxt = advance(rcv.nxt, 1);
   rcv.edge = isBefore(rcv.edge, rcv.nxt) ? rcv.nxt : rcv.edge;
   rcv.finReceived = true;
+  rcv.unacknowledged++;
+  acknowledgeSoon(connection);
   connection.handler.onEnd?.(connection);
   if (connection.state === 'fin-wait-2') {
     sendAck(connection, now);
     connection.enterTimeWait(now);
-    return false;
   }
-  return true;
 }
 
-/** Acknowledges what has come, now or soon (RFC 9293, 3.8.6.3; RFC 5681, section 4.2). */
-function acknowledge(connection: Connection, atOnce: boolean, now: Micros): void {
+/**
+ * Acknowledges what has come, now or soon (RFC 9293, 3.8.6.3; RFC 5681, section 4.2), unless a segment of ours
+ * has done so meanwhile.
+ * @param repeat whether the peer must be answered even if there is nothing new to say
+ */
+function acknowledge(connection: Connection, repeat: boolean, now: Micros): void {
   const { rcv } = connection;
-  if (atOnce) {
+  if (repeat) {
     sendAck(connection, now);
     return;
   }

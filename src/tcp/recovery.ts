@@ -96,15 +96,19 @@ export function onAdvance(connection: Connection, acked: number, limited: boolea
   } else if (!connection.negotiated.sack) {
     // A partial acknowledgment: the segment that starts here is lost as well.
     recovery.highRxt = snd.una;
-    recovery.duplicates = Math.max(0, recovery.duplicates - Math.floor(acked / connection.mss));
+    // RFC 6582, 3.2 step 3: deflate by what was acknowledged, less the segment that goes out for it.
+    const left = recovery.duplicates - Math.floor(acked / connection.mss) + 1;
+    recovery.duplicates = Math.max(0, left);
   }
 }
 
 /** A duplicate acknowledgment came, or one that reports more data above a gap. */
 export function onDuplicate(connection: Connection): void {
   const { recovery, snd, congestion, stack } = connection;
+  // After a timeout they come from what is sent again, and mean nothing.
+  if (recovery.phase === 'loss') return;
   recovery.duplicates++;
-  if (recovery.phase !== 'open') return;
+  if (recovery.phase === 'recovery') return;
   if (recovery.duplicates < THRESHOLD && !isAfter(lostEdge(connection), snd.una)) return;
   const flight = distance(snd.nxt, snd.una);
   recovery.phase = 'recovery';
@@ -117,12 +121,13 @@ export function onDuplicate(connection: Connection): void {
 /** The retransmission timer expired: everything unreported is lost (RFC 6675, section 5.1). */
 export function onTimeout(connection: Connection): void {
   const { recovery, snd, congestion, stack, retransmit } = connection;
+  const again = retransmit.timeouts > 1;
   // RFC 5681 (4): the threshold is set by the first timeout alone.
-  if (retransmit.backoff === 0) {
+  if (!again) {
     stack.congestionControl.onTimeout(congestion, distance(snd.nxt, snd.una), connection.mss);
   } else congestion.cwnd = connection.mss;
   // A peer that keeps asking may have thrown away what it reported (RFC 2018, section 8).
-  if (retransmit.backoff > 0) connection.scoreboard.clear();
+  if (again) connection.scoreboard.clear();
   recovery.phase = 'loss';
   recovery.point = snd.nxt;
   recovery.highRxt = snd.una;

@@ -2,9 +2,10 @@
 import { type Micros, NEVER } from '../env/clock.ts';
 import { FIN, PSH } from '../wire/tcp.ts';
 import type { Connection } from './connection.ts';
+import { initialWindow } from './congestion.ts';
 import { TcpError } from './errors.ts';
 import * as recovery from './recovery.ts';
-import { backedOff } from './rtt.ts';
+import { backOff, persistInterval } from './rtt.ts';
 import { advance, distance, isAfter } from './sequence.ts';
 import { transmit, transmitSyn } from './transmit.ts';
 
@@ -13,6 +14,8 @@ const MAX_TRAIN = 65_535 - 120;
 /** Timeouts in a row before a connection is given up (Linux: tcp_retries2, tcp_syn_retries). */
 const MAX_TIMEOUTS = 15;
 const MAX_SYN_TIMEOUTS = 6;
+/** The same when nobody waits for the connection any more (Linux: tcp_orphan_retries). */
+const MAX_ORPHAN_TIMEOUTS = 8;
 
 /** Sends all that may be sent now. */
 export function output(connection: Connection, now: Micros): void {
@@ -31,7 +34,7 @@ export function output(connection: Connection, now: Micros): void {
   const unsent = sendBuffer.length > distance(snd.nxt, snd.una) || (snd.finQueued && !snd.finSent);
   // Nothing under way and yet not allowed to send: the window is closed, and its opening may get lost.
   if (retransmit.at === NEVER && snd.una === snd.nxt && unsent) {
-    retransmit.at = now + backedOff(connection.rtt, retransmit.backoff);
+    retransmit.at = now + persistInterval(connection.rtt, retransmit.probes);
   }
 }
 
@@ -62,7 +65,7 @@ function resend(connection: Connection, seq: number, size: number, now: Micros):
   // Karn: a segment sent twice gives no sample.
   rtt.timedEnd = -1;
   transmit(connection, seq, fin ? FIN | PSH : PSH, length, now);
-  retransmit.at = now + backedOff(rtt, retransmit.backoff);
+  retransmit.at = now + rtt.rto;
 }
 
 /** Sends one train of new bytes, or the FIN; false if the windows, Nagle or SWS avoidance forbid it. */
@@ -73,12 +76,12 @@ function sendNew(connection: Connection, now: Micros): boolean {
   const outstanding = distance(snd.nxt, snd.una);
   const available = sendBuffer.length - outstanding;
   const window = distance(advance(snd.una, snd.wnd), snd.nxt);
+  if (window <= 0) return false;
   if (available === 0) {
-    if (!snd.finQueued || window < 0) return false;
-    sendFin(connection, 0, now);
+    if (snd.finQueued) sendFin(connection, 0, now);
     return false;
   }
-  if (window <= 0) return false;
+  if (outstanding === 0) restartAfterIdle(connection, now);
   const room = congestion.cwnd - recovery.inFlight(connection);
   if (room < Math.min(mss, available) && outstanding > 0) return false;
   let size = Math.min(available, window, Math.max(room, mss), maximumTrain(connection));
@@ -89,6 +92,7 @@ function sendNew(connection: Connection, now: Micros): boolean {
     else if (size < snd.maxWnd / 2) return false;
   }
   const last = size === available;
+  snd.sentAt = now;
   if (rtt.timedEnd < 0) {
     rtt.timedEnd = advance(snd.nxt, size);
     rtt.timedAt = now;
@@ -98,18 +102,31 @@ function sendNew(connection: Connection, now: Micros): boolean {
     transmit(connection, snd.nxt, last ? PSH : 0, size, now);
     snd.nxt = advance(snd.nxt, size);
   }
+  // A persist timer gives way too.
   if (retransmit.at === NEVER || outstanding === 0) {
-    retransmit.at = now + backedOff(rtt, retransmit.backoff);
+    retransmit.at = now + rtt.rto;
+    retransmit.probes = 0;
   }
   return true;
 }
 
 function sendFin(connection: Connection, size: number, now: Micros): void {
   const { snd, retransmit, rtt } = connection;
+  const first = snd.una === snd.nxt;
   transmit(connection, snd.nxt, FIN | PSH, size, now);
   snd.nxt = advance(snd.nxt, size + 1);
   snd.finSent = true;
-  if (retransmit.at === NEVER) retransmit.at = now + backedOff(rtt, retransmit.backoff);
+  if (first || retransmit.at === NEVER) {
+    retransmit.at = now + rtt.rto;
+    retransmit.probes = 0;
+  }
+}
+
+/** RFC 5681, 4.1: after a pause the old window says nothing about the path any more. */
+function restartAfterIdle({ snd, rtt, congestion, mss }: Connection, now: Micros): void {
+  if (now - snd.sentAt > rtt.rto) {
+    congestion.cwnd = Math.min(congestion.cwnd, initialWindow(mss));
+  }
 }
 
 /** Nagle (RFC 9293, 3.7.4): the short last segment waits while something is unacknowledged. */
@@ -125,34 +142,41 @@ function maximumTrain(connection: Connection): number {
 
 /** The retransmission timer fired. Ends the connection with an error when it has fired too often. */
 export function onTimeout(connection: Connection, now: Micros): void {
-  const { snd, sendBuffer, retransmit, stack } = connection;
+  const { snd, retransmit, rtt, stack } = connection;
   const handshake = connection.state === 'syn-sent' || connection.state === 'syn-received';
   const probing = !handshake && snd.una === snd.nxt;
-  const silent = probing ? retransmit.unanswered : retransmit.backoff;
-  if (silent >= (handshake ? MAX_SYN_TIMEOUTS : MAX_TIMEOUTS)) {
+  if (isTooLate(connection, handshake, probing)) {
     connection.fail(new TcpError('ETIMEDOUT', 'the peer does not answer'));
     return;
   }
-  stack.counters.timeouts++;
-  if (handshake) {
-    retransmit.backoff++;
-    retransmit.at = now + backedOff(connection.rtt, retransmit.backoff);
-    connection.rtt.timedEnd = -1;
-    transmitSyn(connection, now);
-    return;
-  }
-  if (probing) {
-    retransmit.at = NEVER;
-    if (sendBuffer.length > 0 || (snd.finQueued && !snd.finSent)) probeWindow(connection, now);
-    return;
-  }
-  recovery.onTimeout(connection);
-  retransmit.backoff++;
   retransmit.at = NEVER;
-  output(connection, now);
-  if (retransmit.at === NEVER) {
-    retransmit.at = now + backedOff(connection.rtt, retransmit.backoff);
+  if (probing) {
+    if (connection.sendBuffer.length > 0 || (snd.finQueued && !snd.finSent)) {
+      probeWindow(connection, now);
+    }
+    return;
   }
+  stack.counters.timeouts++;
+  retransmit.timeouts++;
+  retransmit.unanswered++;
+  backOff(rtt);
+  rtt.timedEnd = -1;
+  if (handshake) transmitSyn(connection, now);
+  else {
+    recovery.onTimeout(connection);
+    output(connection, now);
+  }
+  if (retransmit.at === NEVER) retransmit.at = now + rtt.rto;
+}
+
+/** True if the peer has had its time to answer. */
+function isTooLate(connection: Connection, handshake: boolean, probing: boolean): boolean {
+  const { timeouts, probes, unanswered } = connection.retransmit;
+  if (handshake) return timeouts >= MAX_SYN_TIMEOUTS;
+  if (connection.orphaned) return (probing ? probes : timeouts) >= MAX_ORPHAN_TIMEOUTS;
+  // A peer that answers with a closed window lives, and may keep it closed for as long as it likes.
+  const closed = probing || connection.snd.wnd === 0;
+  return (closed ? unanswered : timeouts) >= MAX_TIMEOUTS;
 }
 
 /**
@@ -162,15 +186,18 @@ export function onTimeout(connection: Connection, now: Micros): void {
 function probeWindow(connection: Connection, now: Micros): void {
   const { snd, retransmit, rtt, stack } = connection;
   stack.counters.windowProbes++;
+  retransmit.unanswered++;
   // A window too small for silly-window avoidance is used once the timer says so.
   const window = distance(advance(snd.una, snd.wnd), snd.nxt);
   if (window > 0 && connection.sendBuffer.length > 0) {
     const size = Math.min(window, connection.sendBuffer.length, connection.mss);
     transmit(connection, snd.nxt, PSH, size, now);
     snd.nxt = advance(snd.nxt, size);
-  } else transmit(connection, advance(snd.una, -1), 0, 0, now);
-  // The peer answers probes as long as it lives: their number is bounded by its silence alone.
-  retransmit.unanswered++;
-  retransmit.backoff++;
-  retransmit.at = now + backedOff(rtt, retransmit.backoff);
+    snd.sentAt = now;
+    retransmit.at = now + rtt.rto;
+    return;
+  }
+  transmit(connection, advance(snd.una, -1), 0, 0, now);
+  retransmit.probes++;
+  retransmit.at = now + persistInterval(rtt, retransmit.probes);
 }

@@ -19,7 +19,7 @@ import { Listener, type ListenOptions } from './listener.ts';
 import { Ports } from './ports.ts';
 import { segmentArrives } from './receiver.ts';
 import { readSegment, Segment } from './segment.ts';
-import { advance, isAfter, isBefore } from './sequence.ts';
+import { advance, distance, isAfter, isBefore } from './sequence.ts';
 import { type SipKey, siphash } from './siphash.ts';
 
 const KIBI = 1_024;
@@ -69,6 +69,8 @@ export class TcpStack implements Protocol {
     cookiesSent: 0,
     cookiesTaken: 0,
     cookiesFailed: 0,
+    /** Segments that came before the one that proves their handshake. */
+    cookiesEarly: 0,
     resumed: 0,
     synAckRepeats: 0,
     retransmits: 0,
@@ -85,11 +87,14 @@ export class TcpStack implements Protocol {
   readonly timers: Timers;
   readonly timeWait: Micros;
   readonly congestionControl: CongestionControl;
+  /** Bytes that may wait for the reader of a connection. */
+  readonly receiveLimit: number;
+  /** Connections in SYN-SENT. */
+  readonly connecting = new Set<Connection>();
   /** The frame in which segments are built; free again as soon as one is sent. */
   readonly frame = new Frame();
   /** Whether a segment of an unknown flow may be answered by RST; when absent it may. */
   mayReset: ((segment: Segment) => boolean) | undefined;
-  readonly #receiveLimit: number;
   readonly #maximumConnections: number;
   readonly #maximumTimeWait: number;
   readonly #segment: Segment;
@@ -108,7 +113,7 @@ export class TcpStack implements Protocol {
     this.timers = options.timers;
     this.timeWait = options.timeWait ?? 60 * SECOND;
     this.congestionControl = options.congestionControl ?? newReno;
-    this.#receiveLimit = options.receiveLimit ?? 2_048 * KIBI;
+    this.receiveLimit = options.receiveLimit ?? 2_048 * KIBI;
     this.#maximumConnections = options.maximumConnections ?? 262_144;
     this.#maximumTimeWait = options.maximumTimeWait ?? 16_384;
     this.#segment = new Segment(new Packet(this.frame));
@@ -193,7 +198,7 @@ export class TcpStack implements Protocol {
       remote,
       iss,
       offer,
-      receiveLimit: this.#receiveLimit,
+      receiveLimit: this.receiveLimit,
       handler,
     });
     peers.set(remoteKey, connection);
@@ -245,7 +250,7 @@ export class TcpStack implements Protocol {
   offerFor(remote: Address): Offer {
     return {
       mss: this.maximumSegment(remote),
-      windowScale: scaleFor(this.#receiveLimit),
+      windowScale: scaleFor(this.receiveLimit),
       sack: true,
       timestamps: true,
     };
@@ -308,10 +313,8 @@ export class TcpStack implements Protocol {
 
   /** A next hop does not answer: whoever is connecting through it learns so now. */
   unreachable(neighbour: Address): void {
-    for (const connection of [...this.connections()]) {
-      const { state, remote } = connection;
-      if (state !== 'syn-sent') continue;
-      if (this.ip.routes.nextHop(remote.address) !== neighbour) continue;
+    for (const connection of [...this.connecting]) {
+      if (this.ip.routes.nextHop(connection.remote.address) !== neighbour) continue;
       connection.close(new TcpError('EHOSTUNREACH', 'the next hop does not answer'));
     }
   }
@@ -370,9 +373,10 @@ export class TcpStack implements Protocol {
       return false;
     }
     const { options } = segment;
-    const newer =
-      negotiated.timestamps && options.hasTimestamps && isAfter(options.timestampValue, ts.recent);
-    return newer || isAfter(segment.seq, rcv.nxt);
+    const higher = isAfter(segment.seq, rcv.nxt);
+    if (!negotiated.timestamps || !options.hasTimestamps) return higher;
+    const elapsed = distance(options.timestampValue, ts.recent);
+    return elapsed > 0 || (elapsed === 0 && higher);
   }
 }
 

@@ -51,6 +51,8 @@ export interface SendState {
   finSent: boolean;
   /** Small segments do not wait for acknowledgments (TCP_NODELAY). */
   noDelay: boolean;
+  /** When new data was sent last. */
+  sentAt: Micros;
 }
 
 /** What the receiver must know. */
@@ -86,6 +88,8 @@ export interface ReceiveState {
 export interface TimestampState {
   /** Added to the host's timestamp clock to give TSval. */
   offset: number;
+  /** The last TSval sent, which the peer may echo. */
+  lastSent: number;
   /** TS.Recent, and when it was taken. */
   recent: number;
   recentAt: Micros;
@@ -96,6 +100,7 @@ export interface RttState {
   /** Smoothed round trip and its variation; 0 before the first sample. */
   srtt: Micros;
   rttvar: Micros;
+  /** The timeout, doubled for each expiration since the last sample. */
   rto: Micros;
   /** The segment that is timed when there are no timestamps: its end, and when it left; -1 for none. */
   timedEnd: number;
@@ -107,8 +112,10 @@ export interface RetransmitState {
   /** When the retransmission timer, or with a closed window the persist timer, fires. */
   at: Micros;
   /** Timeouts in a row without an acknowledgment of new data. */
-  backoff: number;
-  /** Window probes in a row without any answer. */
+  timeouts: number;
+  /** Window probes since the window closed. */
+  probes: number;
+  /** Timeouts and probes in a row without any word from the peer. */
   unanswered: number;
 }
 
@@ -153,6 +160,7 @@ export const sendState = (iss: number): SendState => ({
   finQueued: false,
   finSent: false,
   noDelay: false,
+  sentAt: 0,
 });
 
 export const receiveState = (limit: number): ReceiveState => ({

@@ -37,6 +37,7 @@ export function transmitSyn(connection: Connection, now: number): void {
   let end = options.writeMss(view, at + tcp.TCP_LENGTH, offer.mss);
   if (offer.timestamps) {
     const value = stack.timestamp(now, connection.ts.offset);
+    connection.ts.lastSent = value;
     end = offer.sack
       ? options.writeSackPermittedTimestamps(view, end, value, connection.ts.recent)
       : options.writeTimestamps(view, end, value, connection.ts.recent);
@@ -76,6 +77,7 @@ export function transmit(
   let end = at + tcp.TCP_LENGTH;
   if (negotiated.timestamps) {
     const value = stack.timestamp(now, connection.ts.offset);
+    connection.ts.lastSent = value;
     end = options.writeTimestamps(view, end, value, connection.ts.recent);
   }
   if (length === 0 && negotiated.sack && connection.receiveBuffer.gaps.count > 0) {
