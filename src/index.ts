@@ -29,7 +29,7 @@ export type { Link, LinkCounters } from './link/link.ts';
 export { MemoryLink, type MemoryLinkOptions } from './link/memory.ts';
 export { TapLink, type TapOptions } from './link/tap.ts';
 export { loadProxyConfig, type ProxyConfig, parseProxyConfig } from './proxy/config.ts';
-export { Proxy, type ProxyOptions } from './proxy/proxy.ts';
+export { ProxyMember, type ProxyMemberOptions } from './proxy/proxy.ts';
 // Replication.
 export type { Member } from './replication/member.ts';
 export {

@@ -8,7 +8,7 @@ import { TapLink } from '../link/tap.ts';
 import { AdminServer, healthOf } from '../proxy/admin.ts';
 import { loadProxyConfig, memberConfig, type ProxyConfig } from '../proxy/config.ts';
 import { createMetrics } from '../proxy/metrics.ts';
-import { Proxy } from '../proxy/proxy.ts';
+import { ProxyMember } from '../proxy/proxy.ts';
 import { sourcesOf } from '../proxy/sources.ts';
 import { SystemError } from '../sys/libc.ts';
 
@@ -42,7 +42,7 @@ async function runProxy({ config: file, member: name, ...place }: Options): Prom
   const member = memberConfig(config, name);
   const logger = pino({ level: config.log.level, base: { member: name } });
   const link = openTap(config, name, place);
-  const proxy = new Proxy({ config, member: name, link, logger });
+  const proxy = new ProxyMember({ config, member: name, link, logger });
   const sources = sourcesOf(proxy);
   const admin =
     member.admin === undefined

@@ -20,7 +20,7 @@ import { Holdings, mustParse } from './holdings.ts';
 import { Service, type ServiceContext } from './service.ts';
 import { Splices } from './splices.ts';
 
-export interface ProxyOptions {
+export interface ProxyMemberOptions {
   readonly config: ProxyConfig;
   /** The name of this member. */
   readonly member: string;
@@ -30,7 +30,7 @@ export interface ProxyOptions {
   readonly random?: Random;
 }
 
-export class Proxy {
+export class ProxyMember {
   readonly host: Host;
   readonly splices: Splices;
   readonly pools: ReadonlyMap<string, { readonly pool: Pool; readonly connectTimeout: Micros }>;
@@ -40,7 +40,7 @@ export class Proxy {
   readonly counters = { relays: 0, activeRelays: 0, pending: 0, fenced: 0 };
   readonly config: ProxyConfig;
   readonly member: string;
-  readonly #options: ProxyOptions;
+  readonly #options: ProxyMemberOptions;
   readonly #self: number;
   readonly #services: Service[];
   readonly #discovery: Discovery;
@@ -48,7 +48,7 @@ export class Proxy {
   #replicator: Replicator | undefined;
 
   /** @throws ConfigError if there is no such member */
-  constructor(options: ProxyOptions) {
+  constructor(options: ProxyMemberOptions) {
     const { config, link, logger, clock = systemClock, random = systemRandom() } = options;
     const own = memberConfig(config, options.member);
     this.#options = options;
@@ -175,7 +175,7 @@ export class Proxy {
     replicator.start(host.clock.now());
   }
 
-  #makePools(): Proxy['pools'] {
+  #makePools(): ProxyMember['pools'] {
     return new Map(
       Object.entries(this.config.pools).map(([name, pool]) => [
         name,

@@ -3,13 +3,13 @@ import { SECOND } from '../env/clock.ts';
 import { LATENCY_BOUNDS } from '../replication/counters.ts';
 import { ACTIVE } from '../replication/member.ts';
 import type { MetricSources } from './metric-sources.ts';
-import type { Proxy } from './proxy.ts';
+import type { ProxyMember } from './proxy.ts';
 
 /** Older unacknowledged messages mean that replication stalls. */
 const STALLED = SECOND;
 
 /** A live view of `proxy`: every field is read when it is asked for. */
-export function sourcesOf(proxy: Proxy): MetricSources {
+export function sourcesOf(proxy: ProxyMember): MetricSources {
   const { host, splices, holdings } = proxy;
   const { table, splicer } = splices;
   const { counters: passed } = splicer;
