@@ -106,7 +106,7 @@ export class Mesh {
 
   /** Ends the life of a peer that is up: nothing it still says counts. */
   drop(peer: Peer): void {
-    peer.reset('suspected', 0);
+    peer.reset('suspected');
     this.#disarm(peer);
   }
 
@@ -273,12 +273,12 @@ export class Mesh {
     peer.pastLives.add(session.incarnation);
     peer.candidate = undefined;
     if (!admitted) {
-      peer.reset('suspected', 0);
+      peer.reset('suspected');
       peer.stale = session.incarnation;
       if (!numbered) this.#events.told(peer, datagram, declared, true, now);
       return false;
     }
-    peer.reset('unknown', 0);
+    peer.reset('unknown');
     peer.declared = declared;
     this.#events.established(peer, now);
     return peer.isUp && !this.#closed;

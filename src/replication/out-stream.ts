@@ -26,6 +26,7 @@ export class OutStream {
   #rto: Micros = FIRST_RTO;
   /** All tickets up to this one were acknowledged, which means: delivered to the peer's handlers. */
   ackedTicket = 0;
+  #lastTicket = 0;
 
   constructor(pool: DatagramPool) {
     this.#pool = pool;
@@ -57,7 +58,16 @@ export class OutStream {
     this.#una = this.#next = this.#open = FIRST_NUMBER;
     this.#smoothed = this.#variation = 0;
     this.#rto = FIRST_RTO;
-    this.ackedTicket = ackedTicket;
+    this.ackedTicket = this.#lastTicket = ackedTicket;
+  }
+
+  /**
+   * Says that the messages up to `ticket` are written. Tickets grow, or the acknowledgment of one would stand
+   * for another that was not delivered (invariants I1 and I2).
+   */
+  stamp(datagram: Datagram, ticket: number): void {
+    if (ticket <= this.#lastTicket) throw new Error('tickets out of order');
+    datagram.ticket = this.#lastTicket = ticket;
   }
 
   /** Where a message with a payload of `length` bytes may be written; undefined if the queue is full. */

@@ -69,7 +69,7 @@ export class Outbox {
    * is either in the tables of those who serve when it asks for a snapshot, or on its way to it.
    */
   extendTo(peer: Peer): void {
-    peer.outgoing.ackedTicket = this.#pending.settled;
+    peer.outgoing.reset(this.#pending.settled);
     let whole = true;
     for (const { flow, facts, bytes } of this.#heads.of(this.#self)) {
       whole &&= writeHead(peer, flow, facts, 0, bytes, 0);
@@ -126,7 +126,7 @@ function write(peer: Peer, type: number, payload: Uint8Array, ticket: number): b
   const datagram = peer.outgoing.room(payload.length);
   if (datagram === undefined) return false;
   messages.writeBytes(datagram, type, payload, payload.length);
-  datagram.ticket = ticket;
+  peer.outgoing.stamp(datagram, ticket);
   return true;
 }
 
@@ -146,7 +146,7 @@ function writeHead(
     if (datagram === undefined) return false;
     messages.writeHead(datagram, flow, facts, offset + at, part);
     at += part.length;
-    if (at === bytes.length && ticket !== 0) datagram.ticket = ticket;
+    if (at === bytes.length && ticket !== 0) peer.outgoing.stamp(datagram, ticket);
   } while (at < bytes.length);
   return true;
 }

@@ -82,9 +82,9 @@ export class Peer {
   }
 
   /** Starts or ends a life: streams from the first number, nothing known. */
-  reset(status: PeerStatus, ackedTicket: number): void {
+  reset(status: PeerStatus): void {
     this.status = status;
-    this.outgoing.reset(ackedTicket);
+    this.outgoing.reset(0);
     this.incoming.reset();
     this.confirmed = this.ackDue = false;
     this.adopted = [];

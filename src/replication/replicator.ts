@@ -30,6 +30,9 @@ import { holdings, type View } from './takeover.ts';
 /** A head that nobody finished or dropped for so long is forgotten. */
 const HEAD_AGE: Micros = 60 * SECOND;
 
+/** The key of no record: deleting it changes nothing. */
+const NO_RECORD = new Uint8Array(messages.KEY_BYTES);
+
 export interface ReplicatorOptions {
   readonly port: DatagramPort;
   /** The UDP port of all members. */
@@ -180,6 +183,14 @@ export class Replicator {
   commit(record: Uint8Array, done: Done): void {
     this.counters.commits++;
     this.#send(messages.INSERT, record, messages.RECORD_BYTES, done);
+  }
+
+  /**
+   * Calls `done(true)` when every member that is up has answered, so that none of them has gone on without this
+   * one; at once if there is none. `done(false)`: this member gave up. It commits nothing.
+   */
+  confirm(done: Done): void {
+    this.#send(messages.DELETE, NO_RECORD, messages.KEY_BYTES, done);
   }
 
   /** Takes the record with `key` (16 bytes) out of every member's table. */

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
-import { keyOf, recordOf, SimCluster } from './cluster.ts';
+import { keyOf, recordOf, type Settings, SimCluster } from './cluster.ts';
 
 const flowOf = (id: number): Uint8Array => recordOf(id).slice(0, 12);
 const FACTS = Uint8Array.of(5, 6, 7);
 const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, at) => at * 7);
 
-function started(count: number, seed = 1): SimCluster {
-  const sim = new SimCluster(seed, count);
+function started(count: number, settings: Settings = {}): SimCluster {
+  const sim = new SimCluster(1, count, settings);
   sim.startAll();
   return sim;
 }
@@ -121,7 +121,7 @@ test('a head that is being logged when a member joins is done only when that mem
 });
 
 test('a record that is deleted takes its head along; a head that nobody finishes is forgotten', () => {
-  const sim = started(2);
+  const sim = started(2, { heartbeat: SECOND / 2, suspectAfter: 3 * SECOND });
   const [first, second] = sim.members;
   for (const id of [1, 2]) {
     first.act((replicator) => replicator.logHead(flowOf(id), FACTS, 0, pattern(10), () => {}));

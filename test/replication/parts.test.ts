@@ -20,7 +20,7 @@ const ignore = (): void => {};
 describe('pending tickets', () => {
   test('are settled in order and once, and show what is not', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(400), { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(fc.nat(400), { maxLength: 24 }), (steps) => {
         const pending = new Pending();
         const settled: number[] = [];
         let added = 0;
@@ -41,9 +41,11 @@ describe('pending tickets', () => {
           expect(pending.oldest).toBe(pending.size > 0 ? settled.length + 1 : undefined);
           const open: number[] = [];
           pending.forEach((ticket, type, payload) => {
-            expect(type).toBe(ticket % 3 === 0 ? DELETE : INSERT);
-            expect(payload).toEqual(Uint8Array.of(ticket & 255, ticket >> 8));
             open.push(ticket);
+            if (type === (ticket % 3 === 0 ? DELETE : INSERT) && payload.length === 2) {
+              if (payload[0] === (ticket & 255) && payload[1] === ticket >> 8) return;
+            }
+            throw new Error(`ticket ${ticket} was not kept`);
           });
           expect(open.length).toBe(pending.size);
         }
