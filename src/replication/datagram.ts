@@ -12,6 +12,8 @@ export class Datagram {
   number = 0;
   /** The last ticket whose message lies in it, or 0. */
   ticket = 0;
+  /** True if somebody waits for a message in it to be acknowledged. */
+  awaited = false;
   /** When it was sent last. */
   sentAt: Micros = 0;
   /** How often it was sent. */
@@ -22,6 +24,7 @@ export class Datagram {
   reset(): void {
     this.end = BODY_AT;
     this.ticket = 0;
+    this.awaited = false;
     this.sends = 0;
     this.held = false;
   }

@@ -18,6 +18,8 @@ import { ClusterKey, Sealer, Session } from './seal.ts';
 
 /** At most one key is derived for an unknown incarnation of a peer in this time. */
 const DERIVE_EVERY: Micros = 2 * MILLISECOND;
+/** What waits for company, or for nobody, is sent at least this often; heartbeats see to the breath. */
+const FLUSH_ALL_EVERY: Micros = 5 * MILLISECOND;
 /** A datagram sent this often without an acknowledgment, while its receiver is heard: it is stuck. */
 const MAX_SENDS = 32;
 
@@ -116,11 +118,14 @@ export class Mesh {
       if (this.#closed) return;
       if (!peer.isUp) continue;
       let sent = false;
-      for (let next = peer.outgoing.take(); next !== undefined; next = peer.outgoing.take()) {
+      const all = now >= peer.flushAllAt;
+      if (all) peer.flushAllAt = now + FLUSH_ALL_EVERY;
+      const { outgoing } = peer;
+      for (let next = outgoing.take(all); next !== undefined; next = outgoing.take(all)) {
         this.#sendNumbered(peer, next, now);
         sent = true;
       }
-      if (sent) this.#options.timers.set(peer.retransmitTimer, peer.outgoing.nextDeadline());
+      if (sent) this.#options.timers.set(peer.retransmitTimer, outgoing.nextDeadline());
       if (peer.ackDue) this.sendControl(peer, peer.latest, this.control());
     }
   }

@@ -70,25 +70,38 @@ export class OutStream {
     datagram.ticket = this.#lastTicket = ticket;
   }
 
-  /** Where a message with a payload of `length` bytes may be written; undefined if the queue is full. */
-  room(length: number): Datagram | undefined {
+  /**
+   * Where a message with a payload of `length` bytes may be written; undefined if the queue is full.
+   * @param awaited whether somebody waits for its acknowledgment
+   */
+  room(length: number, awaited = true): Datagram | undefined {
     let datagram = this.#ring[this.#open % CAPACITY];
     if (datagram !== undefined) {
-      if (datagram.end + MESSAGE_HEADER + length <= MAX_PLAIN) return datagram;
+      if (datagram.end + MESSAGE_HEADER + length <= MAX_PLAIN) {
+        datagram.awaited ||= awaited;
+        return datagram;
+      }
       this.#open = (this.#open + 1) >>> 0;
     }
     if (distance(this.#una, this.#open) >= CAPACITY - 1) return undefined;
     datagram = this.#pool.take();
     datagram.number = this.#open;
+    datagram.awaited = awaited;
     this.#ring[this.#open % CAPACITY] = datagram;
     return datagram;
   }
 
-  /** The next datagram to be sent for the first time, if the window is open for it. */
-  take(): Datagram | undefined {
+  /**
+   * The next datagram to be sent for the first time, if the window is open for it. One that is not full
+   * waits for company while another is in flight: the more there is to do, the more each carries. One that
+   * nobody waits for goes when `all` do.
+   */
+  take(all: boolean): Datagram | undefined {
     const datagram = this.#ring[this.#next % CAPACITY];
     if (datagram === undefined || this.inFlight >= WINDOW) return undefined;
-    if (this.#next === this.#open) this.#open = (this.#open + 1) >>> 0;
+    const filling = this.#next === this.#open;
+    if (filling && !all && !(datagram.awaited && this.inFlight === 0)) return undefined;
+    if (filling) this.#open = (this.#open + 1) >>> 0;
     this.#next = (this.#next + 1) >>> 0;
     return datagram;
   }

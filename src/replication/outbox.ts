@@ -42,7 +42,9 @@ export class Outbox {
     if (this.#isAlone(done)) return;
     const ticket = this.#pending.add(type, payload, done, now);
     for (const peer of this.#peers) {
-      if (peer.isUp && !write(peer, type, payload, ticket)) this.#slow.push(peer);
+      if (peer.isUp && !write(peer, type, payload, ticket, done !== undefined)) {
+        this.#slow.push(peer);
+      }
     }
     this.#dropSlow();
   }
@@ -122,8 +124,14 @@ export class Outbox {
   }
 }
 
-function write(peer: Peer, type: number, payload: Uint8Array, ticket: number): boolean {
-  const datagram = peer.outgoing.room(payload.length);
+function write(
+  peer: Peer,
+  type: number,
+  payload: Uint8Array,
+  ticket: number,
+  awaited = true,
+): boolean {
+  const datagram = peer.outgoing.room(payload.length, awaited);
   if (datagram === undefined) return false;
   messages.writeBytes(datagram, type, payload, payload.length);
   peer.outgoing.stamp(datagram, ticket);

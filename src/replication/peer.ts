@@ -49,6 +49,8 @@ export class Peer {
   helloDue = false;
   /** When an authentic datagram of its session or candidate came last. */
   heardAt: Micros = Number.NEGATIVE_INFINITY;
+  /** When whatever waits to be sent goes out, though nobody waits for it. */
+  flushAllAt: Micros = 0;
   /** When a key was last derived for an unknown incarnation. */
   derivedAt: Micros = Number.NEGATIVE_INFINITY;
   /** When `stale` was last told. */

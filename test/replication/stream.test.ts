@@ -25,7 +25,7 @@ const contentOf = ({ view }: Datagram): number => view.getUint32(25 + 3);
 
 function sendAll(stream: OutStream, now: number): Datagram[] {
   const sent: Datagram[] = [];
-  for (let next = stream.take(); next !== undefined; next = stream.take()) {
+  for (let next = stream.take(true); next !== undefined; next = stream.take(true)) {
     next.sentAt = now;
     next.sends++;
     sent.push(next);
@@ -197,5 +197,42 @@ describe('the receiving end', () => {
     expect(delivered).toBe(1);
     expect(incoming.expected).toBe(FIRST_NUMBER);
     expect(incoming.sackLow).toBe(0);
+  });
+});
+
+describe('a datagram that is not full', () => {
+  const message = (stream: OutStream, awaited: boolean) => {
+    const datagram = stream.room(100, awaited);
+    if (datagram === undefined) throw new Error('no room');
+    writeBytes(datagram, DELETE, new Uint8Array(100), 100);
+  };
+
+  test('goes at once if somebody waits for it and nothing is in flight', () => {
+    const stream = new OutStream(new DatagramPool());
+    message(stream, true);
+    expect(stream.take(false)).toBeDefined();
+    expect(stream.take(false)).toBeUndefined();
+  });
+
+  test('waits for company while another is in flight, and not longer', () => {
+    const stream = new OutStream(new DatagramPool());
+    message(stream, true);
+    const first = stream.take(false);
+    if (first !== undefined) first.sends = 1;
+    message(stream, true);
+    message(stream, true);
+    expect(stream.take(false)).toBeUndefined();
+    stream.acknowledge((first?.number ?? 0) + 1, 0, 0, 0);
+    expect(stream.take(false)?.end).toBe(25 + 2 * 103);
+  });
+
+  test('waits until all are sent if nobody waits for it', () => {
+    const stream = new OutStream(new DatagramPool());
+    message(stream, false);
+    expect(stream.take(false)).toBeUndefined();
+    message(stream, true);
+    expect(stream.take(false)?.end).toBe(25 + 2 * 103);
+    message(stream, false);
+    expect(stream.take(true)).toBeDefined();
   });
 });
