@@ -1,7 +1,7 @@
 // ICMP errors about spliced packets (RFC 5508, section 7; RFC 5927): translated, or path MTU discovery
 // breaks and an end point never learns why its packets do not arrive.
 import type { Frame } from '../link/frame.ts';
-import { change32, complement, fold, sumBytes, updateFull } from '../wire/checksum.ts';
+import { change32, complement, sumBytes, updateFull } from '../wire/checksum.ts';
 import * as icmp from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { NETWORK_AT, VIRTIO_AT } from '../wire/layout.ts';
@@ -9,7 +9,7 @@ import * as tcp from '../wire/tcp.ts';
 import * as virtio from '../wire/virtio.ts';
 import { addTo, ofWords } from './field.ts';
 import { IPV4_KEY_WORDS, IPV4_TRANSPORT, SEQ_SHIFT } from './record.ts';
-import { exchanged } from './rewrite.ts';
+import { exchanged, TTL_CHANGE } from './rewrite.ts';
 import { NEXT, NEXT_KNOWN, REACH, SLOT_WORDS, STATUS } from './slot.ts';
 import type { SpliceTable } from './table.ts';
 
@@ -55,7 +55,8 @@ export function translateIcmp(table: SpliceTable, frame: Frame, at: number): num
   const back = answer & 1;
   const direction = 1 - back;
   const base = slot * SLOT_WORDS;
-  const shift = table.words[base + IPV4_TRANSPORT + SEQ_SHIFT + direction];
+  const records = table.words;
+  const shift = records[base + IPV4_TRANSPORT + SEQ_SHIFT + direction];
   const seq = (view.getInt32(segment + tcp.SEQ_AT) - shift) | 0;
   if (
     (virtio.flags(view, VIRTIO_AT) & virtio.NEEDS_CSUM) !== 0 ||
@@ -67,7 +68,6 @@ export function translateIcmp(table: SpliceTable, frame: Frame, at: number): num
   }
 
   const key = base + IPV4_KEY_WORDS * direction;
-  const { words: records } = table;
   const own = records[key];
   const peer = records[key + 1];
   const addresses = setAddresses(frame, quote, own, peer);
@@ -84,14 +84,10 @@ export function translateIcmp(table: SpliceTable, frame: Frame, at: number): num
   view.setUint16(at + 2, 0);
   view.setUint16(at + 2, complement(sumBytes(view, at, end)));
 
-  view.setUint8(NETWORK_AT + ipv4.TTL_AT, ipv4.timeToLive(view, NETWORK_AT) - 1);
-  const header = at - NETWORK_AT;
   setAddresses(frame, NETWORK_AT, peer, own);
-  view.setUint16(NETWORK_AT + ipv4.CHECKSUM_AT, 0);
-  view.setUint16(
-    NETWORK_AT + ipv4.CHECKSUM_AT,
-    complement(sumBytes(view, NETWORK_AT, NETWORK_AT + header)),
-  );
+  view.setUint8(NETWORK_AT + ipv4.TTL_AT, ipv4.timeToLive(view, NETWORK_AT) - 1);
+  const checksum = updateFull(ipv4.checksum(view, NETWORK_AT), TTL_CHANGE);
+  view.setUint16(NETWORK_AT + ipv4.CHECKSUM_AT, checksum);
   frame.end = end;
   return 2 * slot + back;
 }
@@ -128,5 +124,5 @@ function setAddresses(frame: Frame, at: number, source: number, destination: num
   words[word] = source;
   words[word + 1] = destination;
   view.setUint16(at + ipv4.CHECKSUM_AT, updateFull(ipv4.checksum(view, at), change));
-  return fold(change);
+  return change;
 }

@@ -4,7 +4,8 @@
 // most of it. What does not pass here (another member saw it, or it was lost) is asked of the ends: a
 // silent flow's ends are probed, and one that no longer knows the connection answers with a reset, which
 // passes on to the other end and closes the flow as any reset does.
-import { MILLISECOND, type Micros, NEVER, SECOND } from '../env/clock.ts';
+import type { Micros } from '../env/clock.ts';
+import * as clock from '../env/clock.ts';
 import * as tcp from '../wire/tcp.ts';
 import { TO_BACKEND, TO_CLIENT } from './record.ts';
 import type { Segment } from './segment.ts';
@@ -13,7 +14,8 @@ import type { SlotQueue } from './slot-queue.ts';
 import type { SpliceTable } from './table.ts';
 
 // The engine folds what a module binds itself into its code, and loads what it imports at each use.
-const { ACKED, ACTIVITY, NEXT, SLOT_WORDS, STATUS, TIMESTAMP } = s;
+const { MILLISECOND, NEVER, SECOND } = clock;
+const { ACKED, ACTIVITY, NEXT, PROBES_MASK, REACH, SLOT_WORDS, STATUS, SUSPECT, TIMESTAMP } = s;
 const { ACK, FIN, RST, SYN } = tcp;
 
 export interface LifecycleOptions {
@@ -29,7 +31,10 @@ export interface LifecycleOptions {
   readonly probeMillis?: number;
   /** Probes without an answer before a flow is given up, 1 to 100. */
   readonly probes?: number;
-  /** True if this member is the one to watch over the flow's silence; asked before each probe. */
+  /**
+   * True if this member hears what the backend answers, and so may give up a silent flow: its home, or
+   * who took over the home's addresses. Asked before each probe.
+   */
   readonly isResponsible?: (slot: number) => boolean;
   /** The flow is over, and its record lingers. */
   readonly onClose?: (slot: number) => void;
@@ -49,7 +54,7 @@ const FLAGS_MASK = SYN | FIN | RST | ACK;
 /** An open flow both of whose ends were heard, with nothing to remember or to doubt. */
 const ORDINARY = s.OPEN | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN);
 const ORDINARY_MASK =
-  s.STATE_MASK | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN) | s.SUSPECT | s.PROBES_MASK;
+  s.STATE_MASK | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN) | SUSPECT | PROBES_MASK;
 
 export class Lifecycle {
   /** Flows given up because neither end answered. */
@@ -153,7 +158,7 @@ export class Lifecycle {
   #trackProgress(at: number, direction: number, { flags, end, ack, timestamp }: Segment): void {
     const words = this.#words;
     let status = words[at + STATUS];
-    if ((status & s.PROBES_MASK) !== 0) status &= ~(s.PROBES_MASK | s.SUSPECT);
+    if ((status & PROBES_MASK) !== 0) status &= ~(PROBES_MASK | SUSPECT);
     const known = (status & (s.NEXT_KNOWN << direction)) !== 0;
     const ahead = (end - words[at + NEXT + direction]) | 0;
     if (known && ahead > 0 && (status & (s.RST_SEEN << direction)) !== 0) {
@@ -161,12 +166,12 @@ export class Lifecycle {
       status &= ~(s.RST_SEEN << direction);
     }
     if ((flags & FIN) !== 0) {
-      if (!known || (ahead < s.REACH && ahead > -s.REACH)) {
+      if (!known || (ahead < REACH && ahead > -REACH)) {
         status |= s.FIN_SEEN << direction;
         words[at + s.FIN_END + direction] = end;
       }
-    } else if (known && ahead > 0 && ((end - words[at + s.FIN_END + direction]) | 0) > 0) {
-      // Nothing follows a FIN (RFC 9293, section 3.6): that was none.
+    } else if (known && isNews(words[at + s.FIN_END + direction], end)) {
+      // Nothing follows a FIN (RFC 9293, section 3.6): that was none, or one of an earlier connection.
       status &= ~(s.FIN_SEEN << direction);
     }
     words[at + TIMESTAMP + direction] = timestamp;
@@ -196,7 +201,7 @@ export class Lifecycle {
       (status & (s.NEXT_KNOWN << direction)) !== 0 &&
       ((words[at + NEXT + direction] - seq) | 0) < 0;
     words[at + STATUS] =
-      tooOld || tooNew ? (status & ~s.PROBES_MASK) | s.SUSPECT : status | (s.RST_SEEN << direction);
+      tooOld || tooNew ? (status & ~PROBES_MASK) | SUSPECT : status | (s.RST_SEEN << direction);
   }
 
   /** Brings the state, and the queue that goes with it, in line with what was seen. */
@@ -260,7 +265,7 @@ export class Lifecycle {
   /** Milliseconds of silence that a flow is granted. */
   #patience(status: number, state: number): number {
     const { idleMillis, closingIdleMillis, resetLingerMillis } = this.#options;
-    if ((status & s.SUSPECT) !== 0) return Math.min(idleMillis, resetLingerMillis);
+    if ((status & SUSPECT) !== 0) return Math.min(idleMillis, resetLingerMillis);
     return state === s.OPEN ? idleMillis : Math.min(idleMillis, closingIdleMillis);
   }
 
@@ -293,13 +298,17 @@ export class Lifecycle {
     const { probes, probeMillis, isResponsible, probe } = this.#options;
     const at = slot * SLOT_WORDS;
     const status = this.#words[at + STATUS];
-    const sent = (status & s.PROBES_MASK) >>> s.PROBES_SHIFT;
+    const sent = (status & PROBES_MASK) >>> s.PROBES_SHIFT;
     const left = this.#patience(status, state) + sent * probeMillis - this.#age(slot);
     if (left > 0) {
       this.#nextScanAt = Math.min(this.#nextScanAt, now + left * MILLISECOND);
       return;
     }
-    if (!isResponsible(slot)) return;
+    if (!isResponsible(slot) && ((status & SUSPECT) === 0 || sent >= probes)) {
+      // Anyone may ask, but who would not hear the answers must not conclude from silence.
+      this.#words[at + STATUS] = status & ~(PROBES_MASK | SUSPECT);
+      return;
+    }
     if (sent < probes) {
       this.#words[at + STATUS] = status + s.ONE_PROBE;
       this.#nextScanAt = Math.min(this.#nextScanAt, now + probeMillis * MILLISECOND);
@@ -321,5 +330,5 @@ export class Lifecycle {
 /** True if a sequence number moves on from the one known, or lies so far back that this one was wrong. */
 function isNews(known: number, seq: number): boolean {
   const ahead = (seq - known) | 0;
-  return ahead > 0 || ahead < -s.REACH;
+  return ahead > 0 || ahead < -REACH;
 }

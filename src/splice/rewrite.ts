@@ -18,7 +18,7 @@ const CHECKSUM_AT = NETWORK_AT + ipv4.CHECKSUM_AT;
 const SOURCE_WORD = (NETWORK_AT + ipv4.SOURCE_AT) >> 2;
 const DESTINATION_WORD = (NETWORK_AT + ipv4.DESTINATION_AT) >> 2;
 /** What TTL - 1 adds to a sum: ~(ttl << 8) + ((ttl - 1) << 8), the same for every TTL. */
-const TTL_CHANGE = 0xffff - 0x0100;
+export const TTL_CHANGE = 0xffff - 0x0100;
 
 /** Source and destination port of one way are destination and source of the other way's answer. */
 export const exchanged = (ports: number): number => (ports << 16) | (ports >>> 16);

@@ -6,7 +6,7 @@ import * as virtio from '../wire/virtio.ts';
 
 // The engine folds what a module binds itself into its code, and loads what it imports at each use.
 const { ETHERNET_AT, VIRTIO_AT } = layout;
-const { CHECKSUM_AT, FIN, FLAGS_AT, SEQ_AT, SYN } = tcp;
+const { CHECKSUM_AT, FIN, FLAGS_AT, SEQ_AT } = tcp;
 const { GSO_ECN, GSO_NONE, NEEDS_CSUM } = virtio;
 
 /**
@@ -19,7 +19,7 @@ export class Segment {
   headerLength = 0;
   flags = 0;
   seq = 0;
-  /** The sequence number behind the segment, SYN and FIN counted. */
+  /** The sequence number behind the segment, its FIN counted; nobody asks it of a SYN. */
   end = 0;
   /** What it acknowledges, translated to the numbers of the other end. Only with ACK. */
   ack = 0;
@@ -60,8 +60,7 @@ export function readSegment(
   into.partial = partial;
   into.flags = flags;
   into.seq = seq;
-  const counted = ((flags & SYN) >> 1) + (flags & FIN);
-  into.end = (seq + (end - at - headerLength) + counted) | 0;
+  into.end = (seq + (end - at - headerLength) + (flags & FIN)) | 0;
   into.timestamp = 0;
   return true;
 }

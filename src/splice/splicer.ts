@@ -179,12 +179,16 @@ export class Splicer {
 
   /** Sends what is addressed to the receiver of a direction. */
   #send(frame: Frame, slot: number, direction: number): void {
-    const { table } = this;
-    const known = slot * SLOT_WORDS + HOP + direction;
-    if (this.#network.transmit(frame, table.words[known] >>> 0)) return;
+    const hop = this.table.words[slot * SLOT_WORDS + HOP + direction] >>> 0;
+    if (!this.#network.transmit(frame, hop)) this.#resolve(frame, slot, direction);
+  }
+
+  /** Sends it by a next hop that is looked up again. */
+  #resolve(frame: Frame, slot: number, direction: number): void {
+    const { words } = this.table;
     const receiver = slot * SLOT_WORDS + IPV4_KEY_WORDS * (1 - direction);
-    const hop = this.#network.resolve(addressOf(table.words[receiver]));
-    table.words[known] = hop;
+    const hop = this.#network.resolve(addressOf(words[receiver]));
+    words[slot * SLOT_WORDS + HOP + direction] = hop;
     if (hop === NO_HOP || !this.#network.transmit(frame, hop)) this.counters.noRoute++;
   }
 }

@@ -19,12 +19,17 @@ export class Ipv4TupleIndex {
   readonly #words: Int32Array;
   /** A table of 256 words for each of the 12 bytes of a key. */
   readonly #random: Int32Array;
-  #entries = new Int32Array(2 * SMALLEST);
-  #mask = SMALLEST - 1;
-  #shift = 32 - Math.log2(SMALLEST);
+  #entries: Int32Array;
+  #mask: number;
+  #shift: number;
   #count = 0;
 
-  constructor(words: Int32Array, random: Random) {
+  /** @param reserve keys for which there is room from the start */
+  constructor(words: Int32Array, random: Random, reserve: number) {
+    const bits = Math.ceil(Math.log2(Math.max(SMALLEST, reserve / LARGEST_LOAD)));
+    this.#entries = new Int32Array(2 * 2 ** bits);
+    this.#mask = 2 ** bits - 1;
+    this.#shift = 32 - bits;
     this.#words = words;
     this.#random = Int32Array.from({ length: 12 * 256 }, () => random.uint32());
   }
