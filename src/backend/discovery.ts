@@ -2,9 +2,9 @@
 // both ends agreed on.
 import { type Micros, SECOND } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
-import { type Address, parseAddress } from '../ip/address.ts';
-import type { TcpStack } from '../tcp/stack.ts';
+import type { Address } from '../ip/address.ts';
 import { TcpError } from '../tcp/errors.ts';
+import type { TcpStack } from '../tcp/stack.ts';
 import type { Backend, Pool } from './pool.ts';
 
 /** A backend that has not answered is asked again after this. */
@@ -17,7 +17,12 @@ export interface DiscoveryOptions {
   readonly pools: Iterable<Pool>;
   readonly source: Address;
   /** True if nothing beyond the stack holds this source port towards a backend. */
-  readonly isFree: (source: Address, port: number, backend: Address, backendPort: number) => boolean;
+  readonly isFree: (
+    source: Address,
+    port: number,
+    backend: Address,
+    backendPort: number,
+  ) => boolean;
 }
 
 export class Discovery {
@@ -26,11 +31,7 @@ export class Discovery {
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-  }
-
-  /** Asks every backend, now and again. */
-  start(): void {
-    const { stack, pools } = this.#options;
+    const { stack, pools } = options;
     for (const pool of pools) {
       for (const backend of pool.backends) {
         const timer = new Timer((now) => {
@@ -38,9 +39,14 @@ export class Discovery {
           stack.timers.set(timer, now + (backend.options === undefined ? AGAIN : REFRESH));
         });
         this.#timers.push(timer);
-        stack.timers.set(timer, stack.clock.now());
       }
     }
+  }
+
+  /** Asks every backend, now and again. Our source must be ours from now on. */
+  start(): void {
+    const { stack } = this.#options;
+    for (const timer of this.#timers) stack.timers.set(timer, stack.clock.now());
   }
 
   stop(): void {
@@ -49,13 +55,12 @@ export class Discovery {
 
   #ask(pool: Pool, backend: Backend): void {
     const { stack, source, isFree } = this.#options;
-    const address = parseAddress(backend.address);
-    if (address === undefined) return;
+    const { endpoint } = backend;
     try {
       const connection = stack.connect({
-        remote: { address, port: backend.port },
+        remote: endpoint,
         local: source,
-        isFree: (port) => isFree(source, port, address, backend.port),
+        isFree: (port) => isFree(source, port, endpoint.address, endpoint.port),
         handler: {
           onConnect: ({ negotiated }) => {
             stack.timers.remove(deadline);

@@ -2,6 +2,7 @@
  * A group of servers that do the same work, which of them is asked next, and what is known of each.
  */
 import type { Micros } from '../env/clock.ts';
+import { type Endpoint, parseAddress } from '../ip/address.ts';
 
 /** What a TCP answered in its SYN-ACK (RFC 9293, 3.7.1; RFC 7323; RFC 2018). */
 export interface TcpOptions {
@@ -25,9 +26,11 @@ export interface Offer {
 
 /** One server. Its counters only grow. */
 export class Backend {
-  /** As configured, not parsed. */
+  /** As configured. */
   readonly address: string;
   readonly port: number;
+  /** The same, parsed. */
+  readonly endpoint: Endpoint;
   /** Connections that it accepted. */
   connections = 0;
   /** Connections that it refused (RST), or that an ICMP error ended. */
@@ -39,7 +42,11 @@ export class Backend {
   /** Its TCP options; `undefined` until it has answered once. */
   options: TcpOptions | undefined;
 
+  /** @throws RangeError if `address` is none */
   constructor(address: string, port: number) {
+    const parsed = parseAddress(address);
+    if (parsed === undefined) throw new RangeError(`${address} is no address`);
+    this.endpoint = { address: parsed, port };
     this.address = address;
     this.port = port;
   }
@@ -95,14 +102,13 @@ export class Pool {
     return last;
   }
 
-  /** `backend` accepted a connection, with these options in its SYN-ACK. */
-  connected(backend: Backend, options: TcpOptions): void {
+  /** `backend` accepted a connection. */
+  connected(backend: Backend): void {
     backend.connections++;
     backend.penaltyUntil = 0;
-    this.learn(backend, options);
   }
 
-  /** `backend` answered a SYN with these options. */
+  /** `backend` answered a SYN that offered every option with these. */
   learn(backend: Backend, options: TcpOptions): void {
     if (!sameOptions(backend.options, options)) {
       backend.options = options;

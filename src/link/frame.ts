@@ -12,6 +12,8 @@ export class Frame {
   readonly halves: Uint16Array<ArrayBuffer>;
   /** Offset behind the last byte. */
   end = 0;
+  /** Where the bytes lie in memory: for links that hand them to the kernel, which find it out once. */
+  address = 0;
 
   constructor(capacity: number = FRAME_CAPACITY) {
     const buffer = new ArrayBuffer((capacity + 3) & ~3);

@@ -18,7 +18,7 @@ const TUN_F_TSO_ECN = 0x08;
 const FLAGS_AT = 16;
 
 /**
- * How long after the last frame the thread itself waits for the next one. Handing the wait to the
+ * How long after the last of two frames in quick succession the thread itself waits for the next one. Handing the wait to the
  * thread pool and back costs some 30 us, which a busy link would pay at every lull.
  */
 const ATTENTIVE: Micros = 2 * MILLISECOND;
@@ -45,13 +45,10 @@ export class TapLink implements Link {
   readonly #poll: Uint8Array<ArrayBuffer>;
   readonly #clock: Clock;
   #attentiveUntil: Micros = 0;
+  /** When a frame last ended a wait. */
+  #wokenAt: Micros = Number.NEGATIVE_INFINITY;
   #closed = false;
   #waiting = false;
-  // The buffers seen last and their addresses: in practice one each for reading and writing.
-  #readFrame: Frame | undefined;
-  #readAddress = 0;
-  #writeFrame: Frame | undefined;
-  #writeAddress = 0;
 
   /** @throws SystemError when the device, the namespace or the bridge is not to be had */
   constructor({ name, namespace, bridge, mtu = 1_500, clock = systemClock }: TapOptions) {
@@ -64,11 +61,8 @@ export class TapLink implements Link {
 
   receive(frame: Frame): boolean {
     if (this.#closed) return false;
-    if (frame !== this.#readFrame) {
-      this.#readFrame = frame;
-      this.#readAddress = libc.addressOf(frame.bytes);
-    }
-    const length = libc.read(this.#fd, this.#readAddress, frame.bytes.length);
+    if (frame.address === 0) frame.address = libc.addressOf(frame.bytes);
+    const length = libc.read(this.#fd, frame.address, frame.bytes.length);
     if (length <= 0) return false;
     frame.end = length;
     this.counters.received++;
@@ -78,11 +72,8 @@ export class TapLink implements Link {
 
   send(frame: Frame): boolean {
     if (this.#closed) return false;
-    if (frame !== this.#writeFrame) {
-      this.#writeFrame = frame;
-      this.#writeAddress = libc.addressOf(frame.bytes);
-    }
-    if (libc.write(this.#fd, this.#writeAddress, frame.end) !== frame.end) {
+    if (frame.address === 0) frame.address = libc.addressOf(frame.bytes);
+    if (libc.write(this.#fd, frame.address, frame.end) !== frame.end) {
       this.counters.sendErrors++;
       return false;
     }
@@ -96,16 +87,21 @@ export class TapLink implements Link {
     const now = this.#clock.now();
     const milliseconds = Math.max(0, Math.min(Math.ceil(timeout / MILLISECOND), 1_000));
     if (now < this.#attentiveUntil) {
-      if (libc.poll(this.#poll, Math.min(milliseconds, 1)) > 0) {
-        this.#attentiveUntil = now + ATTENTIVE;
-      }
+      if (libc.poll(this.#poll, Math.min(milliseconds, 1)) > 0) this.#woken();
       return;
     }
     this.#waiting = true;
     const ready = await libc.pollAsync(this.#poll, milliseconds);
     this.#waiting = false;
-    if (ready > 0) this.#attentiveUntil = this.#clock.now() + ATTENTIVE;
+    if (ready > 0) this.#woken();
     if (this.#closed) libc.close(this.#fd);
+  }
+
+  /** A frame came. One alone is no traffic: heartbeats must not keep the thread awake. */
+  #woken(): void {
+    const now = this.#clock.now();
+    if (now - this.#wokenAt < ATTENTIVE) this.#attentiveUntil = now + ATTENTIVE;
+    this.#wokenAt = now;
   }
 
   close(): void {

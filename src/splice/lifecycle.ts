@@ -88,6 +88,14 @@ export class Lifecycle {
     this.#words = options.table.words;
   }
 
+  /** True if the segment acknowledges what none before it did. Ask before `track`. */
+  acknowledgesNews(slot: number, direction: number, segment: Segment): boolean {
+    const words = this.#words;
+    const at = slot * SLOT_WORDS;
+    const known = (words[at + STATUS] & (s.ACKED_KNOWN << (1 - direction))) !== 0;
+    return known && ((segment.ack - words[at + ACKED + 1 - direction]) | 0) > 0;
+  }
+
   /** Notes a segment that was translated. */
   track(slot: number, direction: number, segment: Segment, now: Micros): void {
     const words = this.#words;

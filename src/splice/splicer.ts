@@ -7,6 +7,7 @@ import * as ipv4 from '../wire/ipv4.ts';
 import * as layout from '../wire/layout.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as virtio from '../wire/virtio.ts';
+import { HeldAcknowledgments, isPureAcknowledgment } from './acknowledgments.ts';
 import { NOT_SPLICED, REFUSED, translateIcmp } from './icmp.ts';
 import { Lifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { writeProbe } from './probe.ts';
@@ -19,7 +20,7 @@ import type { SpliceTable } from './table.ts';
 // The engine folds what a module binds itself into its code, and loads what it imports at each use.
 const { headerLength, isFragment, PROTOCOL_ICMP, PROTOCOL_TCP } = ipv4;
 const { NETWORK_AT } = layout;
-const { ACK, SYN, TCP_LENGTH } = tcp;
+const { ACK, FIN, RST, SYN, TCP_LENGTH } = tcp;
 const { GSO_TCPV4 } = virtio;
 const { IPV4_KEY_WORDS, TO_BACKEND } = record;
 const { rewriteIpv4 } = rewrite;
@@ -45,6 +46,8 @@ export interface SplicerCounters {
   /** Bytes of IP packets. */
   bytesToBackend: number;
   bytesToClient: number;
+  /** Acknowledgments not sent, since a later segment of the same breath repeats them. */
+  acknowledgmentsLeftOut: number;
   /** ICMP errors passed on. */
   errorsTranslated: number;
   /** Dropped: lengths or the virtio header contradict the packet. */
@@ -59,6 +62,11 @@ export interface SplicerCounters {
 
 export interface SplicerOptions extends Omit<LifecycleOptions, 'probe'> {
   readonly network: SpliceNetwork;
+  /**
+   * Whether acknowledgments that a later segment repeats are left out. Then `flush` must be called at the
+   * end of every breath. False when absent.
+   */
+  readonly gathers?: boolean;
   /** Where to count; its fields are only added to. */
   readonly counters?: SplicerCounters;
 }
@@ -68,6 +76,7 @@ export const splicerCounters = (): SplicerCounters => ({
   framesToClient: 0,
   bytesToBackend: 0,
   bytesToClient: 0,
+  acknowledgmentsLeftOut: 0,
   errorsTranslated: 0,
   damaged: 0,
   ttlExpired: 0,
@@ -81,6 +90,7 @@ export class Splicer {
   readonly lifecycle: Lifecycle;
   readonly #network: SpliceNetwork;
   readonly #segment = new segments.Segment();
+  readonly #held: HeldAcknowledgments | undefined;
   /** For segments of our own, made when first needed. */
   #own: Frame | undefined;
 
@@ -88,6 +98,9 @@ export class Splicer {
     this.table = options.table;
     this.#network = options.network;
     this.counters = options.counters ?? splicerCounters();
+    if (options.gathers === true) {
+      this.#held = new HeldAcknowledgments((frame, flow) => this.#send(frame, flow >> 1, flow & 1));
+    }
     this.lifecycle = new Lifecycle({
       ...options,
       probe: (slot, direction, reset) => {
@@ -101,6 +114,11 @@ export class Splicer {
   /** When `run` has something to do. */
   get nextAt(): Micros {
     return this.lifecycle.nextAt;
+  }
+
+  /** Sends the acknowledgments that waited for the end of the breath. */
+  flush(): void {
+    this.#held?.flush();
   }
 
   /** Looks after records that linger and flows that are silent; once a breath, or at `nextAt`. */
@@ -160,9 +178,27 @@ export class Splicer {
       this.counters.framesToClient++;
       this.counters.bytesToClient += total;
     }
+    const news =
+      this.#held !== undefined && this.lifecycle.acknowledgesNews(slot, direction, segment);
     this.lifecycle.track(slot, direction, segment, now);
-    this.#send(frame, slot, direction);
+    if (this.#held === undefined || !this.#gather(this.#held, flow, news, frame)) {
+      this.#send(frame, slot, direction);
+    }
     return true;
+  }
+
+  /** Keeps an acknowledgment back, or makes way for what goes out now. True if the frame was kept. */
+  #gather(held: HeldAcknowledgments, flow: number, news: boolean, frame: Frame): boolean {
+    const segment = this.#segment;
+    if (news && isPureAcknowledgment(frame, segment, frame.end)) {
+      if (held.hold(flow, segment.ack, frame)) this.counters.acknowledgmentsLeftOut++;
+      return true;
+    }
+    // A duplicate of what is held must not take its place: its receiver counts them.
+    const carries = segment.at + segment.headerLength < frame.end || (segment.flags & FIN) !== 0;
+    const repeats = carries && (segment.flags & (ACK | RST)) === ACK;
+    if (held.give(flow, repeats, segment.ack)) this.counters.acknowledgmentsLeftOut++;
+    return false;
   }
 
   #handleIcmp(frame: Frame, at: number): boolean {
