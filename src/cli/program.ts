@@ -12,6 +12,11 @@ interface Verb {
 
 const VERBS: readonly Verb[] = [
   {
+    name: 'demo',
+    summary: 'see a download survive kill -9 of its proxy',
+    load: () => import('./demo.ts'),
+  },
+  {
     name: 'proxy',
     summary: 'run one member of a cluster',
     load: () => import('./proxy.ts'),
