@@ -1,5 +1,5 @@
 // A host: a link, the Internet protocols on it, and the breath that drives them all.
-import { type Clock, type Micros, NEVER, SECOND, systemClock } from '../env/clock.ts';
+import { type Clock, MILLISECOND, type Micros, NEVER, systemClock } from '../env/clock.ts';
 import { type Random, systemRandom } from '../env/random.ts';
 import { Timers } from '../env/timers.ts';
 import type { Address } from '../ip/address.ts';
@@ -16,6 +16,11 @@ import { BreathClock } from './breath-clock.ts';
 const BURST = 64;
 /** Breaths in a row before the event loop gets its turn. */
 const BREATHS = 4;
+/**
+ * How long a host without work waits for a frame at most: what its users do between two breaths may have
+ * set an earlier timer.
+ */
+const ATTENTION: Micros = 20 * MILLISECOND;
 
 /** What sees IPv4 frames before the stack does. True: consumed. */
 export interface FastPath {
@@ -95,8 +100,8 @@ export class Host {
         busy = 0;
       } else {
         busy = 0;
-        const wait = this.nextAt === NEVER ? SECOND : this.nextAt - this.clock.now();
-        if (wait > 0) await this.link.wait(Math.min(wait, SECOND));
+        const wait = Math.min(this.nextAt - this.clock.now(), ATTENTION);
+        if (wait > 0) await this.link.wait(wait);
       }
       await new Promise(setImmediate);
     }

@@ -32,6 +32,12 @@ export const toIpv4 = (address: Address): number => address as number;
 
 export const fromIpv4 = (value: number): Address => value as number & Address;
 
+/** True if a host can have this address: not that of this network, of a loop, of a group or of all (RFC 6890). */
+export function isHost(address: Address): boolean {
+  const first = toIpv4(address) >>> 24;
+  return first !== 0 && first !== 127 && first < 224;
+}
+
 /**
  * An address and a port as one key: a number below 2^48 for IPv4, so that a Map needs no string.
  */

@@ -9,7 +9,7 @@ import * as icmpWire from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../wire/layout.ts';
 import * as virtio from '../wire/virtio.ts';
-import { type Address, fromIpv4, toIpv4 } from './address.ts';
+import { type Address, fromIpv4, isHost, toIpv4 } from './address.ts';
 import { Arp } from './arp.ts';
 import { Icmp } from './icmp.ts';
 import { type Hop, NeighbourCache, NO_HOP } from './neighbours.ts';
@@ -24,6 +24,8 @@ export interface IpCounters {
   malformed: number;
   badChecksum: number;
   notForUs: number;
+  /** Packets whose source nobody can have, or that came as broadcast though they are for one host. */
+  martians: number;
   fragments: number;
   noProtocol: number;
   noRoute: number;
@@ -54,6 +56,7 @@ export class Ip {
     malformed: 0,
     badChecksum: 0,
     notForUs: 0,
+    martians: 0,
     fragments: 0,
     noProtocol: 0,
     noRoute: 0,
@@ -260,6 +263,13 @@ export class Ip {
       this.counters.notForUs++;
       return;
     }
+    const source = fromIpv4(ipv4.source(view, NETWORK_AT));
+    // RFC 1122, 3.2.1.3 and 3.3.6. A source of ours would make us talk to ourselves.
+    const broadcast = ethernet.isGroup(ethernet.destination(view, ETHERNET_AT));
+    if (broadcast || !isHost(source) || this.#local.has(source)) {
+      this.counters.martians++;
+      return;
+    }
     if (ipv4.isFragment(view, NETWORK_AT)) {
       this.counters.fragments++;
       return;
@@ -267,7 +277,7 @@ export class Ip {
     this.counters.received++;
     const packet = this.#packetFor(frame);
     packet.header = NETWORK_AT;
-    packet.source = fromIpv4(ipv4.source(view, NETWORK_AT));
+    packet.source = source;
     packet.destination = destination;
     packet.protocol = ipv4.protocol(view, NETWORK_AT);
     packet.trafficClass = ipv4.trafficClass(view, NETWORK_AT);

@@ -1,8 +1,9 @@
 // Connecting to a pool: one backend after the other, until one accepts or none is left.
+
+import type { Backend, Pool, TcpOptions } from '../backend/pool.ts';
 import { MILLISECOND, type Micros } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
-import type { Backend, Pool } from '../backend/pool.ts';
-import { type Address, parseAddress } from '../ip/address.ts';
+import type { Address } from '../ip/address.ts';
 import type { Connection, ConnectionHandler, Offer } from '../tcp/connection.ts';
 import { TcpError } from '../tcp/errors.ts';
 import type { TcpStack } from '../tcp/stack.ts';
@@ -12,7 +13,12 @@ export interface DialerOptions {
   /** The addresses to connect from, taken in turns. */
   readonly sources: readonly Address[];
   /** True if nothing but the stack's own connections could hold this source port towards a backend. */
-  readonly isFree: (source: Address, port: number, backend: Address, backendPort: number) => boolean;
+  readonly isFree: (
+    source: Address,
+    port: number,
+    backend: Address,
+    backendPort: number,
+  ) => boolean;
 }
 
 export interface DialOptions {
@@ -75,24 +81,30 @@ class Attempt implements Dial, ConnectionHandler {
     const { pool, timeout, iss, offer, onExhausted } = this.#options;
     const { stack, isFree } = this.#dialer;
     const backend = pool.next(this.#tried);
-    const address = backend === undefined ? undefined : parseAddress(backend.address);
-    if (backend === undefined || address === undefined) {
+    if (backend === undefined) {
       onExhausted();
       return;
     }
     this.#tried ??= new Set();
     this.#tried.add(backend);
     this.#backend = backend;
+    const { endpoint } = backend;
     try {
       this.#connection = stack.connect({
-        remote: { address, port: backend.port },
+        remote: endpoint,
         local: this.#source,
-        isFree: (port) => isFree(this.#source, port, address, backend.port),
+        isFree: (port) => isFree(this.#source, port, endpoint.address, endpoint.port),
         iss,
         offer,
         handler: this,
       });
-      stack.timers.set(this.#timer, stack.clock.now() + timeout);
+      const now = stack.clock.now();
+      // Backends are near, and one lost SYN is no reason to give one up: there is time to repeat it twice.
+      const { rtt, retransmit } = this.#connection;
+      rtt.rto = timeout / 4;
+      retransmit.at = now + rtt.rto;
+      this.#connection.arm();
+      stack.timers.set(this.#timer, now + timeout);
     } catch (error) {
       // No port is left for this backend: that is no fault of the backend.
       if (!(error instanceof TcpError)) throw error;
@@ -114,13 +126,9 @@ class Attempt implements Dial, ConnectionHandler {
     const backend = this.#backend;
     this.#connection = undefined;
     if (backend === undefined) return;
-    const { negotiated } = connection;
-    this.#options.pool.connected(backend, {
-      mss: negotiated.sendMss,
-      windowScale: negotiated.scaling ? negotiated.sendScale : undefined,
-      timestamps: negotiated.timestamps,
-      sack: negotiated.sack,
-    });
+    const { pool } = this.#options;
+    pool.connected(backend);
+    pool.learn(backend, optionsOf(connection, backend.options));
     // The request carries the acknowledgment; nothing goes out before the splice is safe.
     connection.hold();
     this.#options.onConnect(connection, backend);
@@ -139,6 +147,21 @@ class Attempt implements Dial, ConnectionHandler {
     this.cancel();
     this.next();
   }
+}
+
+/**
+ * What a SYN-ACK tells of a backend: an option that our SYN lacked, since the client has none of it, the
+ * backend could not confirm.
+ */
+function optionsOf({ offer, negotiated }: Connection, known: TcpOptions | undefined): TcpOptions {
+  const { sendMss, scaling, sendScale, timestamps, sack } = negotiated;
+  const scale = scaling ? sendScale : undefined;
+  return {
+    mss: sendMss,
+    windowScale: offer.windowScale >= 0 ? scale : known === undefined ? 0 : known.windowScale,
+    timestamps: offer.timestamps ? timestamps : (known?.timestamps ?? true),
+    sack: offer.sack ? sack : (known?.sack ?? true),
+  };
 }
 
 /** Milliseconds of the configuration as the clock counts. */

@@ -1,10 +1,12 @@
 // What must be known of a client's handshake to go on with it elsewhere: noted beside a logged head.
+import { MILLISECOND, type Micros } from '../env/clock.ts';
+import type { Head } from '../replication/heads.ts';
 import type { Connection } from '../tcp/connection.ts';
 import type { Recalled } from '../tcp/listener.ts';
-import { distance } from '../tcp/sequence.ts';
+import { advance, distance } from '../tcp/sequence.ts';
 
 //  0 IRS  4 ISS  8 peer's MSS  10 peer's scale (255: none)  11 our scale  12 flags
-// 16 our timestamp clock against wall milliseconds  20 TS.Recent  24 the peer's window
+// 16 our timestamp clock then  20 TS.Recent  24 the peer's window
 export const FACTS_LENGTH = 28;
 const SACK = 1;
 const TIMESTAMPS = 2;
@@ -28,19 +30,20 @@ export function noteFacts(client: Connection, now: number): Uint8Array<ArrayBuff
 }
 
 /**
- * Reads facts back; undefined if they are none.
- * @param received the bytes that were acknowledged to the client
- * @param clock our timestamp clock now, without offset
+ * Reads the facts of a logged head back; undefined if they are none.
+ * @param clock our timestamp clock at `now`, without offset
  */
 export function recallFacts(
-  facts: Uint8Array,
-  received: Uint8Array,
+  { facts, bytes, loggedAt }: Head,
   clock: number,
+  now: Micros,
 ): Recalled | undefined {
   if (facts.length !== FACTS_LENGTH) return undefined;
   const view = new DataView(facts.buffer, facts.byteOffset, facts.length);
   const flags = view.getUint8(12);
   const scale = view.getUint8(10);
+  // The client has seen the clock of the member that noted this: it goes on from there.
+  const then = advance(clock, -Math.floor((now - loggedAt) / MILLISECOND));
   return {
     irs: view.getUint32(0),
     iss: view.getUint32(4),
@@ -49,10 +52,9 @@ export function recallFacts(
     ourScale: view.getUint8(11),
     sack: (flags & SACK) !== 0,
     timestamps: (flags & TIMESTAMPS) !== 0,
-    // The clock of the member that noted this is continued: the client has seen it.
-    timestampOffset: distance(view.getUint32(16), clock),
+    timestampOffset: distance(view.getUint32(16), then),
     timestampRecent: view.getUint32(20),
     window: view.getUint32(24),
-    received,
+    received: bytes,
   };
 }

@@ -31,7 +31,8 @@ export class Holdings {
   readonly #self: number;
   readonly #logger: Logger;
   readonly #held = new Set<number>();
-  readonly #timers: Timer[] = [];
+  /** Announcements to come, by member. */
+  readonly #timers = new Map<number, readonly Timer[]>();
   /** How often this member took over another's addresses. */
   adoptions = 0;
 
@@ -56,14 +57,13 @@ export class Holdings {
     this.#held.add(id);
     for (const address of addresses) this.#host.ip.addAddress(address);
     if (id !== this.#self) this.adoptions++;
-    this.#announce(id, addresses);
-    for (const pause of ANNOUNCE_AGAIN) {
-      const timer = new Timer(() => {
-        if (this.#held.has(id)) this.#announce(id, addresses);
-      });
-      this.#timers.push(timer);
+    this.#announce(addresses);
+    const timers = ANNOUNCE_AGAIN.map((pause) => {
+      const timer = new Timer(() => this.#announce(addresses));
       this.#host.timers.set(timer, this.#host.clock.now() + pause);
-    }
+      return timer;
+    });
+    this.#timers.set(id, timers);
     this.#logger.info(
       {
         event: id === this.#self ? 'claimed' : 'adopted',
@@ -77,6 +77,8 @@ export class Holdings {
 
   release(id: number): void {
     if (!this.#held.delete(id)) return;
+    for (const timer of this.#timers.get(id) ?? []) this.#host.timers.remove(timer);
+    this.#timers.delete(id);
     const member = this.#members[id];
     for (const address of movable(member)) this.#host.ip.removeAddress(address);
     this.#logger.info({ event: 'released', member: member.name }, 'addresses released');
@@ -84,12 +86,9 @@ export class Holdings {
 
   releaseAll(): void {
     for (const id of [...this.#held]) this.release(id);
-    for (const timer of this.#timers) this.#host.timers.remove(timer);
-    this.#timers.length = 0;
   }
 
-  #announce(id: number, addresses: readonly Address[]): void {
-    if (!this.#held.has(id)) return;
+  #announce(addresses: readonly Address[]): void {
     for (const address of addresses) this.#host.ip.arp.announce(address);
   }
 }

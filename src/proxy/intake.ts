@@ -4,24 +4,38 @@
 // Until then nothing of what the client says is acknowledged (invariant I1): if this member dies, the
 // client repeats it to a survivor. A request head that comes in pieces is the exception, since its sender
 // may wait for an acknowledgment before the next piece: it is logged at the peers first.
+//
+// Nothing is said to the client either before every peer has shown that it still counts this member in: who
+// was stopped for a while may find that another member serves the client now, with the same numbers.
 import type { Pool } from '../backend/pool.ts';
 import type { Micros } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
+import type { Done } from '../replication/pending.ts';
 import type { Connection, ConnectionHandler } from '../tcp/connection.ts';
 import type { Dial } from './dialer.ts';
 import { type ErrorStatus, errorResponse } from './error-response.ts';
 import { isHeadError, parseRequestHead } from './request-head.ts';
 import type { Service } from './service.ts';
 
-type Phase = 'head' | 'dialing' | 'delivering' | 'committing' | 'refusing' | 'over';
+type Phase =
+  | 'head'
+  | 'dialing'
+  /** The backend gets what the client knows to be safe, and will not repeat. */
+  | 'delivering'
+  | 'committing'
+  /** To be relayed, or refused, as soon as the peers agree. */
+  | 'confirming'
+  /** An answer of our own is on its way. */
+  | 'refusing'
+  | 'over';
 
 const NOTHING = new Uint8Array(0);
-/** Bytes that a client may say before it is spliced: the window that its handshake offered. */
-const MAX_HELD = 65_535;
+/** Bytes that a client may say before it is spliced: as much as the longest head that can be configured. */
+const MAX_HELD = 65_536;
 
 export class Intake implements ConnectionHandler {
+  readonly client: Connection;
   readonly #service: Service;
-  readonly #client: Connection;
   readonly #timer: Timer;
   #phase: Phase = 'head';
   /** What the client has said, from its first byte. */
@@ -31,22 +45,34 @@ export class Intake implements ConnectionHandler {
   /** How much of it was handed to the log, and how much the client knows to be safe. */
   #logged = 0;
   #safe = 0;
+  #isLogged = false;
   #dial: Dial | undefined;
   #backend: Connection | undefined;
 
   constructor(service: Service, client: Connection) {
     this.#service = service;
-    this.#client = client;
-    this.#timer = new Timer((now) => this.#expire(now));
-    const { stack } = client;
-    stack.timers.set(this.#timer, stack.clock.now() + service.headTimeout);
+    this.client = client;
+    // What is offered beyond this would only wait here.
+    client.rcv.limit = MAX_HELD;
+    this.#timer = new Timer(() => this.#expire());
+    this.#expireIn(service.headTimeout);
+  }
+
+  /** True while the flow could still become a splice of this member's. */
+  get isCommitting(): boolean {
+    return this.#phase === 'committing';
   }
 
   onConnect(): void {
-    // Bytes that another member acknowledged to the client before it died.
-    this.#safe = this.#client.receiveBuffer.length;
-    this.#logged = this.#safe;
-    if (this.#service.isOpaque) this.#choose(this.#service.poolFor('', ''));
+    // Bytes that another member acknowledged to the client before it died: from now on they are ours.
+    this.#take();
+    this.#safe = this.#said.length;
+    if (this.#service.isOpaque) {
+      // The client may wait for the server to speak. Then it has nothing to repeat, should this member die:
+      // the others must know that it is there.
+      this.#log(NOTHING, () => {});
+      this.#choose(this.#service.poolFor('', ''));
+    } else if (this.#safe > 0) this.#hear();
   }
 
   onReadable(): void {
@@ -56,26 +82,34 @@ export class Intake implements ConnectionHandler {
 
   onEnd(): void {
     this.#take();
-    // Half a head and then the end: there is nobody left to tell.
-    if (this.#phase === 'head') this.#refuse(400);
+    if (this.#phase !== 'head') return;
+    // Who opens a connection and closes it again wants no answer. Half a request deserves one.
+    if (this.#said.length === 0) this.#refuse(undefined);
+    else {
+      this.#service.countHead('400');
+      this.#refuse(400);
+    }
   }
 
   onClose(): void {
     if (this.#phase === 'over') return;
+    this.#service.dropHead(this.client, this.#isLogged);
+    this.#dropBackend();
     this.#finish();
-    this.#dial?.cancel();
-    const backend = this.#backend;
-    if (backend !== undefined) {
-      backend.handler = {};
-      backend.abort();
-    }
+  }
+
+  /** Goes without a word to the client: another member serves it. */
+  yield(): void {
+    if (this.#phase === 'over') return;
+    this.#dropBackend();
+    this.#finish();
+    this.client.detach();
   }
 
   /** Takes what has arrived into `#said`. */
   #take(): void {
-    for (;;) {
-      if (this.#said.length >= MAX_HELD) return;
-      const bytes = this.#client.read();
+    while (this.#phase === 'refusing' || this.#said.length < MAX_HELD) {
+      const bytes = this.client.read();
       if (bytes === undefined) return;
       if (this.#phase === 'refusing') continue;
       if (this.#said.length === 0) this.#said = bytes;
@@ -112,11 +146,19 @@ export class Intake implements ConnectionHandler {
     const until = this.#said.length;
     if (until === offset) return;
     this.#logged = until;
-    this.#service.logHead(this.#client, offset, this.#said.subarray(offset, until), (ok) => {
-      if (!ok || this.#phase !== 'head') return;
-      this.#safe = until;
-      this.#client.acknowledgeUpTo(until);
+    this.#log(this.#said.subarray(offset, until), (ok) => {
+      if (this.#phase !== 'head') return;
+      if (ok) {
+        this.#safe = Math.max(this.#safe, until);
+        this.client.acknowledgeUpTo(this.#safe);
+        // Without room in the log it is tried again when more comes.
+      } else this.#logged = Math.min(this.#logged, offset);
     });
+  }
+
+  #log(bytes: Uint8Array, done: Done): void {
+    this.#isLogged = true;
+    this.#service.logHead(this.client, this.#logged - bytes.length, bytes, done);
   }
 
   #choose(pool: Pool | undefined): void {
@@ -125,10 +167,10 @@ export class Intake implements ConnectionHandler {
       return;
     }
     this.#phase = 'dialing';
-    const client = this.#client;
+    const { client } = this;
     client.stack.timers.remove(this.#timer);
     const { negotiated, rcv } = client;
-    this.#dial = this.#service.dial(pool, {
+    const dial = this.#service.dial(pool, {
       iss: rcv.irs,
       // The backend sees in our SYN what the client said in its own.
       offer: {
@@ -138,11 +180,10 @@ export class Intake implements ConnectionHandler {
         timestamps: negotiated.timestamps,
       },
       onConnect: (backend) => this.#connected(backend),
-      onExhausted: () => {
-        this.#dial = undefined;
-        this.#refuse(503);
-      },
+      onExhausted: () => this.#refuse(503),
     });
+    // It may have been in vain already.
+    if (this.#phase === 'dialing') this.#dial = dial;
   }
 
   #connected(backend: Connection): void {
@@ -151,19 +192,17 @@ export class Intake implements ConnectionHandler {
     backend.handler = {
       onClose: () => {
         this.#backend = undefined;
-        if (this.#phase !== 'over') this.#refuse(503);
+        this.#refuse(503);
       },
       onAcknowledged: () => {
         if (this.#phase === 'delivering' && backend.sendBuffer.length === 0) this.#commit(backend);
       },
     };
-    if (!this.#service.canSplice(this.#client, backend)) {
-      this.#relay(backend);
-      return;
-    }
+    if (!this.#service.canSplice(this.client, backend)) this.#relay(backend);
     // What the client knows to be safe it will not repeat: it must reach the backend before the splice.
-    if (this.#safe > 0) {
+    else if (this.#safe > 0) {
       this.#phase = 'delivering';
+      this.#expireIn(this.#service.deliveryTimeout);
       backend.snd.noDelay = true;
       backend.write(this.#said.slice(0, this.#safe));
     } else this.#commit(backend);
@@ -171,68 +210,107 @@ export class Intake implements ConnectionHandler {
 
   #commit(backend: Connection): void {
     this.#phase = 'committing';
-    this.#service.commit(this.#client, backend, (splice) => {
+    this.client.stack.timers.remove(this.#timer);
+    this.#service.commit(this.client, backend, (outcome) => {
       if (this.#phase !== 'committing') {
-        splice?.cancel();
-        return;
-      }
-      if (splice === undefined) {
-        this.#refuse(503);
+        if (typeof outcome === 'object') outcome.cancel();
         return;
       }
       this.#take();
-      this.#finish();
-      splice.begin(this.#safe, this.#said.subarray(this.#safe));
-      this.#client.detach();
-      backend.detach();
+      const held = this.#said.subarray(this.#safe);
+      switch (typeof outcome === 'object' ? outcome.begin(this.#safe, held) : outcome) {
+        case 'begun':
+          this.#service.dropHead(this.client, this.#isLogged);
+          this.#finish();
+          this.client.detach();
+          backend.detach();
+          break;
+        case 'full':
+          this.#refuse(503);
+          break;
+        case 'lost':
+          this.yield();
+          break;
+      }
     });
   }
 
   #relay(backend: Connection): void {
-    this.#take();
-    this.#finish();
-    this.#service.relay(this.#client, backend, this.#said);
+    this.#confirm(() => {
+      this.#take();
+      this.#finish();
+      this.#service.relay(this.client, backend, this.#said);
+    });
   }
 
-  /** Answers with an error of our own, or, where no HTTP is spoken, with a reset. */
-  #refuse(status: ErrorStatus): void {
-    const client = this.#client;
-    const backend = this.#backend;
+  /**
+   * Answers with an error of our own, or with nothing but the end; where no HTTP is spoken, with a reset.
+   * @param status undefined for no answer
+   */
+  #refuse(status: ErrorStatus | undefined): void {
+    if (this.#phase === 'refusing' || this.#phase === 'over') return;
+    this.#dropBackend();
+    this.#confirm(() => {
+      const { client } = this;
+      this.#service.dropHead(client, this.#isLogged);
+      if (this.#service.isOpaque) {
+        client.abort();
+        return;
+      }
+      this.#phase = 'refusing';
+      this.#take();
+      // The answer itself acknowledges what was held back.
+      client.rcv.holdAt = -1;
+      if (status !== undefined) client.write(errorResponse(status));
+      client.end();
+      // What the client still says is read and thrown away, or a reset would overtake the answer.
+      if (client.state !== 'closed') this.#expireIn(this.#service.lingerTime);
+    });
+  }
+
+  /** Goes on as soon as every peer has shown that it still counts this member in. */
+  #confirm(proceed: () => void): void {
+    this.#phase = 'confirming';
+    this.client.stack.timers.remove(this.#timer);
+    const dialed = this.#backend;
+    this.#service.confirm((ok) => {
+      if (this.#phase !== 'confirming' || this.#backend !== dialed) return;
+      if (ok) proceed();
+      else this.yield();
+    });
+  }
+
+  #expire(): void {
+    if (this.#phase === 'refusing') this.client.abort();
+    else if (this.#phase === 'delivering') this.#refuse(503);
+    else if (this.#phase === 'head') {
+      // A connection that somebody opened ahead of time is not answered before it asks.
+      if (this.#said.length === 0) this.#refuse(undefined);
+      else {
+        this.#service.countHead('408');
+        this.#refuse(408);
+      }
+    }
+  }
+
+  #expireIn(span: Micros): void {
+    const { timers, clock } = this.client.stack;
+    timers.set(this.#timer, clock.now() + span);
+  }
+
+  #dropBackend(): void {
     this.#dial?.cancel();
     this.#dial = undefined;
+    const backend = this.#backend;
     this.#backend = undefined;
-    this.#phase = 'refusing';
-    if (backend !== undefined) {
-      backend.handler = {};
-      backend.abort();
-    }
-    this.#service.dropHead(client, this.#logged > 0);
-    if (this.#service.isOpaque || client.state === 'closed') {
-      this.#finish();
-      client.abort();
-      return;
-    }
-    client.release();
-    this.#take();
-    client.write(errorResponse(status));
-    client.end();
-    // What the client still says is read and thrown away, or a reset would overtake the answer.
-    client.stack.timers.set(this.#timer, client.stack.clock.now() + this.#service.lingerTime);
-  }
-
-  #expire(_now: Micros): void {
-    if (this.#phase === 'refusing') {
-      this.#finish();
-      this.#client.abort();
-    } else if (this.#phase === 'head') {
-      this.#service.countHead('408');
-      this.#refuse(408);
-    }
+    if (backend === undefined) return;
+    backend.handler = {};
+    backend.abort();
   }
 
   #finish(): void {
     this.#phase = 'over';
-    this.#client.stack.timers.remove(this.#timer);
+    this.client.stack.timers.remove(this.#timer);
     this.#service.ended(this);
   }
 }

@@ -84,6 +84,8 @@ export interface MetricSources {
   readonly replication: ReplicationView;
   /** From a backend's SYN-ACK to the last acknowledgment of the record. */
   readonly commitLatency: LatencyView;
+  /** What is in use now, by kind: it comes back down when the load is gone. */
+  readonly resources: Counters;
   readonly pools: readonly Pool[];
   /** HTTP request heads by result: `accepted`, or the status of the response. */
   readonly heads: Counters;

@@ -48,9 +48,12 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('suture_info', 'Which member of which cluster this is.', ['cluster', 'member'], () => [
     [{ cluster: sources.cluster, member: sources.member }, 1],
   ]);
-  gauge('suture_serving', '1 once this member has joined and takes connections, else 0.', [], () => [
-    [{}, Number(sources.serving)],
-  ]);
+  gauge(
+    'suture_serving',
+    '1 once this member has joined and takes connections, else 0.',
+    [],
+    () => [[{}, Number(sources.serving)]],
+  );
   counter(
     'suture_frames_total',
     'Frames by path: fast ones were only rewritten, slow ones are those of our own stack.',
@@ -99,6 +102,9 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('suture_replication_stalled', '1 while replication does not get on, else 0.', [], () => [
     [{}, Number(sources.replication.stalled)],
   ]);
+  gauge('suture_resources', 'What the member has in use, by kind.', ['kind'], () =>
+    labelled('kind', sources.resources),
+  );
   counter(
     'suture_backend_connects_total',
     'Connections to backends.',
@@ -124,7 +130,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     histogram(
       'suture_commit_latency_seconds',
       "Time from a backend's answer until every live peer has the record.",
-      sources.commitLatency,
+      () => sources.commitLatency,
     ),
   );
   return { contentType: registry.contentType, text: () => registry.metrics() };
@@ -155,8 +161,9 @@ function labelled(label: string, counters: Readonly<Record<string, number>>): Sa
 }
 
 /** A histogram whose numbers are ours: prom-client's own can only count by itself. */
-function histogram(name: string, help: string, source: LatencyView): Metric {
+function histogram(name: string, help: string, view: () => LatencyView): Metric {
   const get = async (): Promise<object> => {
+    const source = view();
     const values: { metricName: string; labels: object; value: number }[] = [];
     let total = 0;
     for (const [at, count] of source.counts.entries()) {

@@ -9,6 +9,7 @@ import { Timer } from '../env/timers.ts';
 import { Host } from '../host/host.ts';
 import { parsePrefix } from '../ip/address.ts';
 import type { Link } from '../link/link.ts';
+import type { Head } from '../replication/heads.ts';
 import type { Incarnation } from '../replication/incarnation.ts';
 import { memberList } from '../replication/member.ts';
 import { Replicator } from '../replication/replicator.ts';
@@ -30,6 +31,9 @@ export interface ProxyMemberOptions {
   readonly random?: Random;
 }
 
+/** Bytes that a terminated connection may have on their way to us: none of them carries bulk for long. */
+const RECEIVE_LIMIT = 262_144;
+
 export class ProxyMember {
   readonly host: Host;
   readonly splices: Splices;
@@ -37,7 +41,7 @@ export class ProxyMember {
   readonly holdings: Holdings;
   /** Request heads by result. */
   readonly heads: Record<string, number> = {};
-  readonly counters = { relays: 0, activeRelays: 0, pending: 0, fenced: 0 };
+  readonly counters = { relays: 0, activeRelays: 0, pending: 0, yielded: 0, fenced: 0 };
   readonly config: ProxyConfig;
   readonly member: string;
   readonly #options: ProxyMemberOptions;
@@ -57,8 +61,9 @@ export class ProxyMember {
     this.#self = [...config.members.keys()].indexOf(options.member);
     const mac = parseMac(own.mac);
     const subnet = parsePrefix(config.network.subnet);
-    if (mac === undefined || subnet === undefined) throw new Error('the configuration is unchecked');
-    this.host = new Host({ link, mac, clock, random });
+    if (mac === undefined || subnet === undefined)
+      throw new Error('the configuration is unchecked');
+    this.host = new Host({ link, mac, clock, random, tcp: { receiveLimit: RECEIVE_LIMIT } });
     this.host.ip.addAddress(mustParse(own.mesh));
     this.host.ip.addRoute({ prefix: subnet });
     if (config.network.gateway !== undefined) {
@@ -73,6 +78,7 @@ export class ProxyMember {
       lingerMillis: config.splice.lingerMs,
       idleMillis: config.splice.idleTimeoutMs,
       logger,
+      concede: (service, ...flow) => this.#services[service]?.concede(...flow) ?? true,
     });
     this.holdings = new Holdings(this.host, [...config.members.values()], this.#self, logger);
     this.pools = this.#makePools();
@@ -86,14 +92,13 @@ export class ProxyMember {
       cookieKey: keyFromSecret(config.cluster.secret, 'cookie'),
       pools: this.pools,
       heads: this.heads,
+      idleTimeout: millis(config.splice.idleTimeoutMs),
       counters: this.counters,
     };
     this.#services = config.services.map((service, number) => {
       const local = { address: mustParse(service.address), port: service.port };
       this.host.ip.addAddress(local.address, false);
-      const made = new Service(context, number, service);
-      made.listen(local);
-      return made;
+      return new Service(context, number, service, local);
     });
     this.#discovery = new Discovery({
       stack: this.host.tcp,
@@ -113,16 +118,26 @@ export class ProxyMember {
   /** Joins the cluster, and serves as soon as it may. The host must breathe from then on. */
   start(): void {
     this.#join(undefined);
-    this.#discovery.start();
   }
 
   /** Goes silent: the others take over. */
   stop(): void {
+    this.#leave();
+    this.#replicator?.close();
+    this.host.stop();
+  }
+
+  /** From now on this member has the addresses that clients and backends reach it by. */
+  #serve(): void {
+    for (const service of this.#services) service.open();
+    this.#discovery.start();
+  }
+
+  /** What is not spliced yet is left to the other members. */
+  #leave(): void {
     this.#discovery.stop();
     for (const service of this.#services) service.close();
-    this.#replicator?.close();
     this.holdings.releaseAll();
-    this.host.stop();
   }
 
   #join(above: Incarnation | undefined): void {
@@ -136,7 +151,7 @@ export class ProxyMember {
       address: mustParse(memberConfig(config, this.member).mesh),
       port: cluster.port,
     });
-    const replicator = new Replicator(
+    const replicator: Replicator = new Replicator(
       {
         port: socket,
         udpPort: cluster.port,
@@ -157,13 +172,16 @@ export class ProxyMember {
       {
         insert: (_from, record) => this.splices.insert(record),
         delete: (_from, key) => this.splices.delete(key),
-        orphan: () => {},
+        orphan: (head) => this.#adopt(replicator, head),
         view: () => {},
-        claim: (id) => this.holdings.claim(id),
+        claim: (id) => {
+          this.holdings.claim(id);
+          if (id === this.#self) this.#serve();
+        },
         release: (id) => this.holdings.release(id),
         fenced: (floor) => {
           this.counters.fenced++;
-          this.holdings.releaseAll();
+          this.#leave();
           socket.close();
           this.splices.forgetAll();
           this.#join(floor);
@@ -173,6 +191,13 @@ export class ProxyMember {
     this.#replicator = replicator;
     this.splices.replicator = replicator;
     replicator.start(host.clock.now());
+  }
+
+  /** Who holds the addresses of a member that is gone goes on with the clients that it had accepted. */
+  #adopt(replicator: Replicator, head: Head): void {
+    if (!replicator.holds(head.owner)) return;
+    if (this.splices.has(head.flow)) replicator.dropHead(head.flow);
+    else this.#services.find((service) => service.isOf(head.flow))?.adopt(head);
   }
 
   #makePools(): ProxyMember['pools'] {
@@ -193,6 +218,7 @@ export class ProxyMember {
   }
 
   #flush(now: Micros): void {
+    this.splices.splicer.flush();
     this.splices.splicer.run(now);
     this.#replicator?.flush(now);
     const { nextAt } = this.splices.splicer;

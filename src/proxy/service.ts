@@ -3,22 +3,24 @@ import type { Pool } from '../backend/pool.ts';
 import type { Micros } from '../env/clock.ts';
 import { SECOND } from '../env/clock.ts';
 import type { Host } from '../host/host.ts';
-import { type Endpoint, toIpv4 } from '../ip/address.ts';
+import { type Endpoint, endpointKey, fromIpv4, toIpv4 } from '../ip/address.ts';
+import type { Head } from '../replication/heads.ts';
 import type { Done } from '../replication/pending.ts';
 import type { Replicator } from '../replication/replicator.ts';
 import { canSplice } from '../splice/join.ts';
 import type { Connection, Offer } from '../tcp/connection.ts';
-import type { Listener } from '../tcp/listener.ts';
+import type { Listener, Recalled } from '../tcp/listener.ts';
 import type { Segment } from '../tcp/segment.ts';
+import { advance, distance } from '../tcp/sequence.ts';
 import type { SipKey } from '../tcp/siphash.ts';
 import type { ServiceConfig } from './config.ts';
-import { type Dial, type DialOptions, type Dialer, millis } from './dialer.ts';
+import { type Dial, type Dialer, type DialOptions, millis } from './dialer.ts';
 import { noteFacts, recallFacts } from './head-facts.ts';
 import { Intake } from './intake.ts';
 import { relay } from './relay.ts';
 import type { HeadLimits } from './request-head.ts';
 import { RouteTable } from './route.ts';
-import type { Splice, Splices } from './splices.ts';
+import type { Splice, SpliceFailure, Splices } from './splices.ts';
 
 /** What all services of a member share. */
 export interface ServiceContext {
@@ -30,11 +32,28 @@ export interface ServiceContext {
   readonly pools: ReadonlyMap<string, { readonly pool: Pool; readonly connectTimeout: Micros }>;
   /** Request heads by result. */
   readonly heads: Record<string, number>;
-  readonly counters: { relays: number; activeRelays: number; pending: number };
+  /** Silence after which the ends of a relay are probed. */
+  readonly idleTimeout: Micros;
+  readonly counters: ServiceCounters;
+}
+
+export interface ServiceCounters {
+  relays: number;
+  activeRelays: number;
+  /** Connections that are neither spliced nor relayed yet. */
+  pending: number;
+  /** Connections that another member turned out to serve. */
+  yielded: number;
 }
 
 /** How long a client that was refused may go on talking before it is reset. */
 const LINGER: Micros = 5 * SECOND;
+/** How long a backend that has accepted a connection may take to acknowledge the start of a head. */
+const DELIVERY: Micros = 5 * SECOND;
+/** What our windows towards clients are shifted by, where their scale is known. */
+const CLIENT_SCALE = 7;
+/** Bytes that a client may send beyond what was acknowledged. */
+const MAX_AHEAD = 65_536;
 
 const flowBytes = new Uint8Array(12);
 const flowView = new DataView(flowBytes.buffer);
@@ -48,23 +67,32 @@ function flowOf(client: Endpoint, virtual: Endpoint): Uint8Array {
   return flowBytes;
 }
 
+function clientOf(flow: Uint8Array): Endpoint {
+  const view = new DataView(flow.buffer, flow.byteOffset);
+  return { address: fromIpv4(view.getUint32(0)), port: view.getUint16(8) };
+}
+
 export class Service {
   /** True where no HTTP is spoken: a connection is passed on at once. */
   readonly isOpaque: boolean;
   readonly headLimits: HeadLimits;
   readonly headTimeout: Micros;
   readonly lingerTime = LINGER;
+  readonly deliveryTimeout = DELIVERY;
   readonly #context: ServiceContext;
   readonly #number: number;
   readonly #routes: RouteTable | undefined;
   readonly #pool: string | undefined;
   readonly #poolNames: ReadonlySet<string>;
-  readonly #intakes = new Set<Intake>();
+  readonly #local: Endpoint;
+  /** By client. */
+  readonly #intakes = new Map<number | string, Intake>();
   #listener: Listener | undefined;
 
-  constructor(context: ServiceContext, number: number, config: ServiceConfig) {
+  constructor(context: ServiceContext, number: number, config: ServiceConfig, local: Endpoint) {
     this.#context = context;
     this.#number = number;
+    this.#local = local;
     this.isOpaque = config.protocol === 'tcp';
     if (config.protocol === 'http') {
       this.#routes = new RouteTable(config.routes);
@@ -79,30 +107,65 @@ export class Service {
     }
   }
 
-  listen(local: Endpoint): void {
-    const { host, cookieKey } = this.#context;
-    this.#listener = host.tcp.listen({
-      local,
+  /** Takes clients from now on. */
+  open(): void {
+    const { host, cookieKey, counters } = this.#context;
+    this.#listener ??= host.tcp.listen({
+      local: this.#local,
       cookieKey,
       hold: true,
-      offer: () => this.#offer(local),
+      offer: () => this.#offer(),
       recall: (segment) => this.#recall(segment),
       accept: (client) => {
         client.snd.noDelay = true;
         const intake = new Intake(this, client);
-        this.#intakes.add(intake);
-        this.#context.counters.pending++;
+        this.#intakes.set(keyOf(client.remote), intake);
+        counters.pending++;
         return intake;
       },
     });
   }
 
+  /** Takes no more clients, and leaves those that are not spliced yet to the other members. */
   close(): void {
     this.#listener?.close();
+    this.#listener = undefined;
+    for (const intake of [...this.#intakes.values()]) this.#yield(intake);
+  }
+
+  /**
+   * Another member has spliced a client's connection, which only one member may do.
+   * @param wins whether a splice of ours that is being committed would prevail over that one
+   * @returns false if ours prevails
+   */
+  concede(client: Endpoint, wins: boolean): boolean {
+    const intake = this.#intakes.get(keyOf(client));
+    if (intake === undefined) return true;
+    if (wins && intake.isCommitting) return false;
+    this.#yield(intake);
+    return true;
+  }
+
+  /** Goes on with a client whose member is gone. */
+  adopt(head: Head): void {
+    const { host } = this.#context;
+    const now = host.clock.now();
+    const recalled = recallFacts(head, host.tcp.timestamp(now, 0), now);
+    if (recalled !== undefined) this.#listener?.resume(clientOf(head.flow), recalled, now);
+  }
+
+  /** True if a flow of the log of heads is a client of this service. */
+  isOf(flow: Uint8Array): boolean {
+    const view = new DataView(flow.buffer, flow.byteOffset);
+    const { address, port } = this.#local;
+    return view.getUint32(4) === toIpv4(address) && view.getUint16(10) === port;
   }
 
   ended(intake: Intake): void {
-    if (this.#intakes.delete(intake)) this.#context.counters.pending--;
+    const key = keyOf(intake.client.remote);
+    if (this.#intakes.get(key) !== intake) return;
+    this.#intakes.delete(key);
+    this.#context.counters.pending--;
   }
 
   poolFor(host: string, path: string): Pool | undefined {
@@ -131,17 +194,25 @@ export class Service {
   commit(
     client: Connection,
     backend: Connection,
-    done: (splice: Splice | undefined) => void,
+    done: (outcome: Splice | SpliceFailure) => void,
   ): void {
     this.#context.splices.commit(client, backend, this.#number, done);
   }
 
+  /** Tells whether every peer still counts this member in; see `Replicator.confirm`. */
+  confirm(done: Done): void {
+    const replicator = this.#context.replicator();
+    if (replicator === undefined) done(false);
+    else replicator.confirm(done);
+  }
+
+  /** @param held what the client has said */
   relay(client: Connection, backend: Connection, held: Uint8Array): void {
-    const { counters } = this.#context;
+    const { counters, idleTimeout } = this.#context;
     counters.relays++;
     counters.activeRelays++;
     this.dropHead(client, true);
-    relay(client, backend, held, () => {
+    relay(client, backend, held, idleTimeout, () => {
       counters.activeRelays--;
     });
   }
@@ -163,30 +234,50 @@ export class Service {
     if (logged) this.#context.replicator()?.dropHead(flowOf(client.remote, client.local));
   }
 
-  /** What clients are offered: what every backend known so far can keep to. */
-  #offer(local: Endpoint): Offer {
+  #yield(intake: Intake): void {
+    this.#context.counters.yielded++;
+    intake.yield();
+  }
+
+  /**
+   * What clients are offered: what every backend known so far can keep to. Whoever takes the ACK must know
+   * what the SYN-ACK said, perhaps another member's with other knowledge: so the scale is always the same.
+   */
+  #offer(): Offer {
     const { host, pools } = this.#context;
-    let mss = host.tcp.maximumSegment(local.address);
-    let windowScale = 7;
+    let mss = host.tcp.maximumSegment(this.#local.address);
+    let windowScale = CLIENT_SCALE;
     let sack = true;
     let timestamps = true;
     for (const name of this.#poolNames) {
       const offer = pools.get(name)?.pool.offer();
       if (offer === undefined) continue;
       mss = Math.min(mss, offer.mss);
-      windowScale = Math.min(windowScale, offer.windowScale ?? -1);
+      if (offer.windowScale === undefined) windowScale = -1;
       sack &&= offer.sack;
       timestamps &&= offer.timestamps;
     }
     return { mss, windowScale, sack, timestamps };
   }
 
-  #recall({ packet, sourcePort, destinationPort }: Segment) {
-    const { host } = this.#context;
+  /** A connection whose first bytes another member has logged and acknowledged. */
+  #recall(segment: Segment): Recalled | undefined {
+    const { host, replicator } = this.#context;
+    const { packet, sourcePort, destinationPort } = segment;
     const client = { address: packet.source, port: sourcePort };
     const virtual = { address: packet.destination, port: destinationPort };
-    const head = this.#context.replicator()?.heads.get(flowOf(client, virtual));
+    const head = replicator()?.heads.get(flowOf(client, virtual));
     if (head === undefined) return undefined;
-    return recallFacts(head.facts, head.bytes, host.tcp.timestamp(host.clock.now(), 0));
+    const now = host.clock.now();
+    const recalled = recallFacts(head, host.tcp.timestamp(now, 0), now);
+    return recalled !== undefined && continues(segment, recalled) ? recalled : undefined;
   }
+}
+
+const keyOf = ({ address, port }: Endpoint): number | string => endpointKey(address, port);
+
+/** True if a segment can be the next one of a connection as it was logged, and not of an earlier one. */
+function continues({ seq, ack }: Segment, { irs, iss, received }: Recalled): boolean {
+  const offset = distance(seq, advance(irs, 1));
+  return ack === advance(iss, 1) && offset >= 0 && offset <= received.length + MAX_AHEAD;
 }

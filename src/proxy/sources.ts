@@ -2,7 +2,7 @@
 import { SECOND } from '../env/clock.ts';
 import { LATENCY_BOUNDS } from '../replication/counters.ts';
 import { ACTIVE } from '../replication/member.ts';
-import type { MetricSources } from './metric-sources.ts';
+import type { Counters, MetricSources } from './metric-sources.ts';
 import type { ProxyMember } from './proxy.ts';
 
 /** Older unacknowledged messages mean that replication stalls. */
@@ -86,6 +86,17 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         sum: latency?.sum ?? 0,
       };
     },
+    get resources() {
+      const { pending, activeRelays } = proxy.counters;
+      return {
+        // Accepted, and neither spliced nor relayed yet.
+        intakes: pending,
+        relays: activeRelays,
+        connections: host.tcp.connectionCount,
+        timers: host.timers.armed,
+        heads: proxy.replicator?.heads.size ?? 0,
+      };
+    },
     get pools() {
       return [...proxy.pools.values()].map(({ pool }) => pool);
     },
@@ -99,8 +110,12 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         neighbours: { ...host.ip.neighbours.counters },
         table: { ...table.counters },
         replication: { ...proxy.replicator?.counters },
-        proxy: proxy.counters,
+        proxy: eventsOf(proxy),
       };
     },
   };
+}
+
+function eventsOf({ counters: { relays, yielded, fenced } }: ProxyMember): Counters {
+  return { relays, yielded, fenced };
 }

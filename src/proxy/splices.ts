@@ -2,30 +2,42 @@
 // before the first packet goes by it (invariant I2), and forgotten by all.
 import type { Logger } from '../env/logger.ts';
 import type { Host } from '../host/host.ts';
-import type { Address } from '../ip/address.ts';
-import type { RecordSource } from '../replication/snapshot.ts';
+import { type Address, type Endpoint, fromIpv4 } from '../ip/address.ts';
 import type { Replicator } from '../replication/replicator.ts';
+import type { RecordSource } from '../replication/snapshot.ts';
 import { Handover, isSourceTaken, recordOf } from '../splice/join.ts';
-import { encodeRecord, IPV4_RECORD_LENGTH, RECOVERY_NONE } from '../splice/record.ts';
+import {
+  encodeRecord,
+  IPV4_KEY_WORDS,
+  IPV4_RECORD_LENGTH,
+  RECOVERY_NONE,
+  type SpliceRecord,
+} from '../splice/record.ts';
+import { LINGERING } from '../splice/slot.ts';
 import { Splicer } from '../splice/splicer.ts';
 import { SpliceTable } from '../splice/table.ts';
 import type { Connection } from '../tcp/connection.ts';
 
 /** Bytes of a record that name its flow: client and virtual address and port. */
 const FLOW_LENGTH = 12;
+const CLIENT_PORT_AT = 8;
 const EPOCH_AT = 48;
 const HOME_AT = 52;
+const SERVICE_AT = 54;
 
-/** A committed splice whose packets may flow. */
+/** A splice that every live member knows. Exactly one of its methods is called, once. */
 export interface Splice {
   /**
-   * Sends what the client has said and nobody acknowledged.
+   * Lets the packets flow, first of all what the client has said and nobody acknowledged.
    * @param offset what it had said before
    */
-  begin(offset: number, held: Uint8Array): void;
-  /** Takes the splice back: nothing has flowed. */
+  begin(offset: number, held: Uint8Array): 'begun' | SpliceFailure;
+  /** Takes the splice back. */
   cancel(): void;
 }
+
+/** Why there is no splice: no room, or another member serves the client, or may do so. */
+export type SpliceFailure = 'full' | 'lost';
 
 export interface SplicesOptions {
   readonly host: Host;
@@ -34,17 +46,25 @@ export interface SplicesOptions {
   readonly lingerMillis: number;
   readonly idleMillis: number;
   readonly logger: Logger;
+  /**
+   * Another member has spliced a client's connection to a service.
+   * @param wins whether a splice of ours that is being committed prevails
+   * @returns false if there is one, and it does
+   */
+  readonly concede: (service: number, client: Endpoint, wins: boolean) => boolean;
 }
 
 export class Splices implements RecordSource {
   readonly table: SpliceTable;
   readonly splicer: Splicer;
-  /** Set once; records are shared through it. */
+  /** Records are shared through it; another one after this member was fenced. */
   replicator: Replicator | undefined;
   readonly #options: SplicesOptions;
   readonly #handover: Handover;
+  /** A record, as bytes and as the words that the table is searched by. */
   readonly #record = new Uint8Array(IPV4_RECORD_LENGTH);
   readonly #view = new DataView(this.#record.buffer);
+  readonly #words = new Uint32Array(this.#record.buffer);
   readonly #key = new Uint8Array(FLOW_LENGTH + 4);
   readonly #keyWords = new Uint32Array(this.#key.buffer);
 
@@ -55,6 +75,7 @@ export class Splices implements RecordSource {
     this.splicer = new Splicer({
       table: this.table,
       network: host.ip,
+      gathers: true,
       lingerMillis,
       idleMillis,
       isResponsible: (slot) => this.#isOurs(slot),
@@ -72,34 +93,34 @@ export class Splices implements RecordSource {
     client: Connection,
     backend: Connection,
     service: number,
-    done: (splice: Splice | undefined) => void,
+    done: (outcome: Splice | SpliceFailure) => void,
   ): void {
     const { host, self } = this.#options;
     const { replicator } = this;
-    if (replicator === undefined || this.table.size >= this.table.maximum) {
-      done(undefined);
-      return;
-    }
     // A later connection between the same ends must win over what a member may still hold of an earlier
     // one, so epochs begin with the time.
     const terms = { home: self, service, recovery: RECOVERY_NONE, epoch: host.clock.wall() };
     const record = recordOf(client, backend, terms);
+    if (replicator === undefined || !this.#makeRoom(record)) {
+      done(replicator === undefined ? 'lost' : 'full');
+      return;
+    }
     encodeRecord(record, this.#view, 0);
     replicator.commit(this.#record, (ok) => {
-      const slot = ok ? this.table.insert(record, host.clock.now()) : -1;
-      if (slot < 0) {
-        if (ok) this.#removeEverywhere(this.#encoded(record));
-        done(undefined);
+      if (!ok) {
+        done('lost');
         return;
       }
       done({
         begin: (offset, held) => {
           const now = host.clock.now();
+          const room = this.#makeRoom(record);
+          if (!room || this.table.insert(record, now) < 0) return this.#takeBack(record);
           this.#handover.send(client, offset, held, backend.snd.wnd, now);
+          return 'begun';
         },
         cancel: () => {
-          this.#removeEverywhere(this.#encoded(record));
-          this.table.remove(slot);
+          this.#takeBack(record);
         },
       });
     });
@@ -114,11 +135,34 @@ export class Splices implements RecordSource {
     );
   }
 
-  /** Takes a record from another member. */
+  /** True if there is a record for a flow: 12 bytes, as a record begins. */
+  has(flow: Uint8Array): boolean {
+    this.#record.set(flow.subarray(0, FLOW_LENGTH));
+    return this.#find(0) >= 0;
+  }
+
+  /** Takes a record from another member. Of two homes that raced the one with the higher id prevails. */
   insert(record: Uint8Array): void {
-    const view = new DataView(record.buffer, record.byteOffset, record.length);
-    if (this.table.insertEncoded(view, 0, this.#options.host.clock.now()) < 0) {
-      this.#options.logger.warn({ counters: this.table.counters }, 'a record of a peer was refused');
+    const { host, self, concede, logger } = this.#options;
+    this.#record.set(record);
+    const home = record[HOME_AT];
+    const service = this.#view.getUint16(SERVICE_AT, true);
+    const client = {
+      address: fromIpv4(this.#view.getUint32(0)),
+      port: this.#view.getUint16(CLIENT_PORT_AT),
+    };
+    if (home !== self && !concede(service, client, self > home)) return;
+    this.#record.set(record);
+    const epoch = this.#view.getUint32(EPOCH_AT, true);
+    const slot = this.#find(0);
+    if (slot >= 0) {
+      this.table.copyRecord(slot, this.#record, 0);
+      const raced = this.#view.getUint32(EPOCH_AT, true) === epoch;
+      if (raced && this.#record[HOME_AT] < home) this.table.remove(slot);
+      this.#record.set(record);
+    }
+    if (this.table.insertEncoded(this.#view, 0, host.clock.now()) < 0) {
+      logger.debug({ counters: this.table.counters }, 'a record of a peer was refused');
     }
   }
 
@@ -155,6 +199,45 @@ export class Splices implements RecordSource {
     key.set(record.subarray(EPOCH_AT, EPOCH_AT + 4), FLOW_LENGTH);
   }
 
+  /** Makes all members forget flows that are over and in the way of a record; false if it has no room yet. */
+  #makeRoom(record: SpliceRecord): boolean {
+    const { table } = this;
+    for (const way of [0, IPV4_KEY_WORDS]) {
+      encodeRecord(record, this.#view, 0);
+      this.#endIfOver(this.#find(way));
+    }
+    if (table.size < table.maximum) return true;
+    this.#endIfOver(table.reset.first >= 0 ? table.reset.first : table.lingering.first);
+    return table.size < table.maximum;
+  }
+
+  #endIfOver(slot: number): void {
+    if (slot >= 0 && this.table.state(slot) >= LINGERING) this.splicer.lifecycle.end(slot);
+  }
+
+  /** Has all members forget a record that was committed and is of no use. */
+  #takeBack(record: SpliceRecord): SpliceFailure {
+    encodeRecord(record, this.#view, 0);
+    const slot = this.#find(0);
+    if (slot < 0) {
+      this.#removeEverywhere();
+      return 'full';
+    }
+    // Another member's record for the same flow is not ours to take away.
+    this.table.copyRecord(slot, this.#record, 0);
+    if (this.#view.getUint32(EPOCH_AT, true) !== record.epoch) {
+      encodeRecord(record, this.#view, 0);
+      this.#removeEverywhere();
+    }
+    return 'lost';
+  }
+
+  /** The slot of the flow whose packets in one way look as the words of `#record` from `way` on say, or -1. */
+  #find(way: number): number {
+    const words = this.#words;
+    return this.table.find(words[way], words[way + 1], words[way + 2]) >> 1;
+  }
+
   /** The home watches over a silent flow, or who holds its addresses when it is gone. */
   #isOurs(slot: number): boolean {
     this.table.copyRecord(slot, this.#record, 0);
@@ -163,16 +246,12 @@ export class Splices implements RecordSource {
 
   #expired(slot: number): void {
     this.table.copyRecord(slot, this.#record, 0);
-    this.#removeEverywhere(this.#record);
+    this.#removeEverywhere();
   }
 
-  #encoded(record: Parameters<typeof encodeRecord>[0]): Uint8Array {
-    encodeRecord(record, this.#view, 0);
-    return this.#record;
-  }
-
-  #removeEverywhere(record: Uint8Array): void {
-    this.keyOf(record, this.#key);
+  /** Has the other members forget what is in `#record`. */
+  #removeEverywhere(): void {
+    this.keyOf(this.#record, this.#key);
     this.replicator?.remove(this.#key);
   }
 }

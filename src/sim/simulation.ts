@@ -36,6 +36,7 @@ export class Simulation {
   /** Called after every event: the place for invariants. */
   onEvent: (() => void) | undefined;
   readonly #participants: Participant[] = [];
+  #turn = 0;
 
   constructor(seed: number) {
     this.network = new SimulatedNetwork(this.clock, seed);
@@ -73,9 +74,9 @@ export class Simulation {
   step(limit: Micros = NEVER): boolean {
     const now = this.clock.now();
     this.network.deliver(now);
-    for (const { actor, ports, paused } of this.#participants) {
-      if (paused || (actor.nextAt > now && !ports.some((port) => port.pending > 0))) continue;
-      actor.breath();
+    const due = this.#nextDue(now);
+    if (due !== undefined) {
+      due.actor.breath();
       this.#happened();
       return true;
     }
@@ -111,6 +112,19 @@ export class Simulation {
     const reason = this.runUntil(() => false, limits);
     if (reason === 'idle') this.clock.advanceTo(end);
     return reason;
+  }
+
+  /** Who breathes next: whoever has a reason to, in turns. */
+  #nextDue(now: Micros): Participant | undefined {
+    const all = this.#participants;
+    for (let tried = 0; tried < all.length; tried++) {
+      const index = (this.#turn + tried) % all.length;
+      const { actor, ports, paused } = all[index];
+      if (paused || (actor.nextAt > now && !ports.some((port) => port.pending > 0))) continue;
+      this.#turn = index + 1;
+      return all[index];
+    }
+    return undefined;
   }
 
   #isIdle(): boolean {

@@ -13,8 +13,7 @@ export interface CongestionControl {
 }
 
 /** Ten segments (RFC 6928). */
-export const initialWindow = (mss: number): number =>
-  Math.min(10 * mss, Math.max(2 * mss, 14_600));
+export const initialWindow = (mss: number): number => Math.min(10 * mss, Math.max(2 * mss, 14_600));
 
 export const congestionState = (mss: number): CongestionState => ({
   cwnd: initialWindow(mss),

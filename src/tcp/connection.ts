@@ -13,7 +13,7 @@ import { ReceiveBuffer } from './receive-buffer.ts';
 import { rttState } from './rtt.ts';
 import { SendBuffer } from './send-buffer.ts';
 import { onTimeout, output } from './sender.ts';
-import { advance } from './sequence.ts';
+import { advance, distance } from './sequence.ts';
 import type { TcpStack } from './stack.ts';
 import {
   type CongestionState,
@@ -29,7 +29,6 @@ import {
   sendState,
   type TimestampState,
 } from './state.ts';
-import { distance } from './sequence.ts';
 import { sendAck, transmit } from './transmit.ts';
 
 /** What a connection tells its user. Every call may close or abort the connection. */
@@ -79,6 +78,11 @@ function discardArrived(connection: Connection): void {
   while (connection.read() !== undefined);
 }
 
+/** Tells a peer that goes on sending that nobody listens (RFC 9293, 3.6.1; RFC 2525, 2.17). */
+function resetArrived(connection: Connection): void {
+  connection.abort();
+}
+
 export class Connection {
   readonly stack: TcpStack;
   readonly local: Endpoint;
@@ -107,7 +111,7 @@ export class Connection {
     at: NEVER,
   };
   readonly sendBuffer = new SendBuffer();
-  readonly receiveBuffer: ReceiveBuffer;
+  readonly receiveBuffer = new ReceiveBuffer();
   /** What the peer reported by SACK (RFC 6675). */
   readonly scoreboard = new Ranges(MAX_SCOREBOARD);
   /** Payload bytes of the segments that we send: the negotiated MSS less the options in every segment. */
@@ -138,7 +142,6 @@ export class Connection {
     this.snd = sendState(iss);
     this.rcv = receiveState(receiveLimit);
     this.ts = { offset: options.timestampOffset ?? 0, lastSent: 0, recent: 0, recentAt: 0 };
-    this.receiveBuffer = new ReceiveBuffer(receiveLimit);
     this.negotiated = {
       sendMss: 536,
       sendScale: 0,
@@ -231,17 +234,18 @@ export class Connection {
   }
 
   /**
-   * The user goes and leaves the rest to us: what was written still leaves, followed by the FIN; what arrives
-   * is thrown away. A peer that does not do its part is given up after a while (as orphans are in Linux).
+   * The user goes and leaves the rest to us: what was written still leaves, followed by the FIN. A peer that
+   * does not do its part is given up after a while (as orphans are in Linux).
+   * @param arriving what happens to data that comes now: it is thrown away, or answered by a reset
    */
-  abandon(): void {
+  abandon(arriving: 'discard' | 'reset' = 'discard'): void {
     this.#reported = true;
     if (this.state === 'syn-sent') {
       this.#discard();
       return;
     }
     this.orphaned = true;
-    this.handler = { onReadable: discardArrived };
+    this.handler = { onReadable: arriving === 'discard' ? discardArrived : resetArrived };
     discardArrived(this);
     this.end();
     if (this.state === 'fin-wait-2') this.endsAt = this.stack.clock.now() + ORPHAN_LIFE;

@@ -68,7 +68,9 @@ export class Cookies {
    */
   recognizes(flow: FlowIdentity, iss: number, wall: number): boolean {
     const tick = Math.floor(wall / TICK);
-    return TICKS.some((shift) => isProof(this.#flowProof(flow, iss & CLASS_MASK, tick + shift), iss));
+    return TICKS.some((shift) =>
+      isProof(this.#flowProof(flow, iss & CLASS_MASK, tick + shift), iss),
+    );
   }
 
   #flowProof(flow: FlowIdentity, index: number, tick: number): number {

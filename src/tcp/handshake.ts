@@ -68,6 +68,7 @@ export function establish(connection: Connection, facts: Remembered, now: Micros
   negotiated.timestamps = facts.timestamps && offer.timestamps;
   setMss(connection, facts.mss);
   connection.recovery.highRxt = snd.una;
+  snd.sentAt = now;
   connection.state = 'established';
   connection.heardAt = now;
 }
@@ -165,6 +166,7 @@ function becomeEstablished(connection: Connection, segment: Segment, now: Micros
   retransmit.at = NEVER;
   retransmit.timeouts = 0;
   recovery.highRxt = snd.una;
+  snd.sentAt = now;
   connection.state = snd.finQueued ? 'fin-wait-1' : 'established';
   if (connection.keepalive.at !== NEVER) connection.keepalive.at = now + connection.keepalive.idle;
   const sent = snd.nxt;

@@ -3,7 +3,14 @@ import { type Micros, NEVER } from '../env/clock.ts';
 import type { Connection } from './connection.ts';
 import { TcpError } from './errors.ts';
 import { advance } from './sequence.ts';
+import type { KeepaliveState } from './state.ts';
 import { transmit } from './transmit.ts';
+
+/** The peer has answered. */
+export function restartKeepalive(keepalive: KeepaliveState, now: Micros): void {
+  keepalive.sent = 0;
+  keepalive.at = now + keepalive.idle;
+}
 
 /** The keep-alive timer fired: probe, wait, or give up. */
 export function onKeepalive(connection: Connection, now: Micros): void {

@@ -169,7 +169,13 @@ export class Listener {
     const mss = cookies.check(flowOf(segment), irs, iss, stack.clock.wall());
     if (mss === undefined) {
       const recalled = this.options.recall?.(segment);
-      if (recalled !== undefined) return this.#resume(segment, recalled, now);
+      if (recalled !== undefined) {
+        const local = { address: packet.destination, port: segment.destinationPort };
+        const remote = { address: packet.source, port: segment.sourcePort };
+        const connection = this.#recreate(local, remote, recalled, now);
+        if (connection !== undefined) this.#begin(connection, segment, now);
+        return true;
+      }
       // A later segment of a handshake of ours, whose first one is late or lost: the peer will repeat it.
       if (cookies.recognizes(flowOf(segment), iss, stack.clock.wall())) {
         stack.counters.cookiesEarly++;
@@ -206,14 +212,25 @@ export class Listener {
     return true;
   }
 
-  /** Goes on with a connection where another member left it. */
-  #resume(segment: Segment, recalled: Recalled, now: Micros): boolean {
+  /**
+   * Goes on with a connection where another member left it, without waiting for the peer to say more. Nothing
+   * happens if it is here already.
+   */
+  resume(remote: Endpoint, recalled: Recalled, now: Micros): void {
+    const connection = this.#recreate(this.options.local, remote, recalled, now);
+    if (connection !== undefined) this.#accept(connection);
+  }
+
+  #recreate(
+    local: Endpoint,
+    remote: Endpoint,
+    recalled: Recalled,
+    now: Micros,
+  ): Connection | undefined {
     const stack = this.#stack;
-    const local = { address: segment.packet.destination, port: segment.destinationPort };
-    const remote = { address: segment.packet.source, port: segment.sourcePort };
     const offer = { ...stack.offerFor(remote.address), windowScale: recalled.ourScale };
     const connection = stack.create(local, remote, recalled.iss, offer, {});
-    if (connection === undefined) return true;
+    if (connection === undefined) return undefined;
     stack.counters.resumed++;
     establish(connection, recalled, now);
     const { snd, rcv, ts, receiveBuffer } = connection;
@@ -230,18 +247,19 @@ export class Listener {
     rcv.lastAckSent = rcv.nxt;
     rcv.edge = advance(rcv.nxt, this.#firstWindow);
     if (this.options.hold === true) connection.hold();
-    this.#begin(connection, segment, now);
-    return true;
+    return connection;
   }
 
   /** Hands a connection to its user, and then the segment that brought it about to the connection. */
   #begin(connection: Connection, segment: Segment, now: Micros): void {
-    const stack = this.#stack;
-    stack.counters.accepted++;
+    this.#accept(connection);
+    if (this.#stack.isLive(connection)) segmentArrives(connection, segment, now);
+  }
+
+  #accept(connection: Connection): void {
+    this.#stack.counters.accepted++;
     connection.handler = this.options.accept(connection);
-    if (!stack.isLive(connection)) return;
-    connection.handler.onConnect?.(connection);
-    if (stack.isLive(connection)) segmentArrives(connection, segment, now);
+    if (this.#stack.isLive(connection)) connection.handler.onConnect?.(connection);
   }
 }
 

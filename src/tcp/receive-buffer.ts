@@ -1,29 +1,24 @@
 // What has arrived: bytes in order that wait for the reader, and bytes out of order that wait for a gap.
 //
-// Out-of-order bytes lie in a ring as large as the window, at the place that their sequence number gives
-// them, so that no pattern of small segments costs more than that.
+// Out-of-order bytes lie in a ring, at the place that their sequence number gives them. It is as large as the
+// numbers that it spans, so that no pattern of small segments costs more than the window.
 import { Ranges } from './ranges.ts';
-import { advance, distance } from './sequence.ts';
+import { advance, distance, isBefore, later } from './sequence.ts';
 
 /** Chunks below this size are gathered in one block, so that tiny segments do not cost an object each. */
 const BLOCK = 16_384;
 const MAX_RANGES = 64;
+/** The smallest ring. All are powers of two, which divide the sequence space: a place survives its wrap. */
+const MIN_RING = 32_768;
 
 export class ReceiveBuffer {
   /** The ranges beyond the next expected number that have arrived. */
   readonly gaps = new Ranges(MAX_RANGES);
-  readonly #limit: number;
   readonly #chunks: Uint8Array[] = [];
   #length = 0;
   #block: Uint8Array<ArrayBuffer> | undefined;
   #blockUsed = 0;
   #ring: Uint8Array<ArrayBuffer> | undefined;
-
-  /** @param window bytes that the window may span at most */
-  constructor(window: number) {
-    // A power of two divides the sequence space, so that a place in the ring survives its wrap.
-    this.#limit = 2 ** Math.ceil(Math.log2(window));
-  }
 
   /** Bytes in order that wait for the reader. */
   get length(): number {
@@ -76,9 +71,9 @@ export class ReceiveBuffer {
    * The caller has cut them to the window.
    */
   store(bytes: Uint8Array, start: number, end: number, seq: number): boolean {
+    const ring = this.#roomFor(seq, advance(seq, end - start));
     if (!this.gaps.add(seq, advance(seq, end - start))) return false;
-    this.#ring ??= new Uint8Array(this.#limit);
-    this.#copy(seq, bytes, start, end);
+    place(ring, seq, bytes, start, end);
     return true;
   }
 
@@ -91,8 +86,8 @@ export class ReceiveBuffer {
     }
     const end = this.gaps.end(0);
     const size = distance(end, next);
-    const from = next % this.#limit;
-    const first = Math.min(size, this.#limit - from);
+    const from = next % this.#ring.length;
+    const first = Math.min(size, this.#ring.length - from);
     this.append(this.#ring, from, from + first);
     this.append(this.#ring, 0, size - first);
     this.gaps.dropBefore(end);
@@ -108,12 +103,35 @@ export class ReceiveBuffer {
     this.gaps.clear();
   }
 
-  #copy(seq: number, bytes: Uint8Array, start: number, end: number): void {
-    const ring = this.#ring;
-    if (ring === undefined) return;
-    const at = seq % this.#limit;
-    const first = Math.min(end - start, this.#limit - at);
-    ring.set(bytes.subarray(start, start + first), at);
-    if (first < end - start) ring.set(bytes.subarray(start + first, end), 0);
+  /** A ring in which `[start, end)` finds a place beside what is kept already. */
+  #roomFor(start: number, end: number): Uint8Array<ArrayBuffer> {
+    const { gaps } = this;
+    let first = start;
+    let last = end;
+    if (gaps.count > 0) {
+      if (isBefore(gaps.start(0), first)) first = gaps.start(0);
+      last = later(gaps.end(gaps.count - 1), last);
+    }
+    const old = this.#ring;
+    const span = distance(last, first);
+    if (old !== undefined && span <= old.length) return old;
+    const ring = new Uint8Array(Math.max(MIN_RING, 2 ** Math.ceil(Math.log2(span))));
+    for (let i = 0; old !== undefined && i < gaps.count; i++) {
+      const size = distance(gaps.end(i), gaps.start(i));
+      const from = gaps.start(i) % old.length;
+      const part = Math.min(size, old.length - from);
+      place(ring, gaps.start(i), old, from, from + part);
+      place(ring, advance(gaps.start(i), part), old, 0, size - part);
+    }
+    this.#ring = ring;
+    return ring;
   }
+}
+
+/** Copies `bytes[start, end)` to where the sequence number `seq` lies in a ring. */
+function place(ring: Uint8Array, seq: number, bytes: Uint8Array, start: number, end: number): void {
+  const at = seq % ring.length;
+  const first = Math.min(end - start, ring.length - at);
+  ring.set(bytes.subarray(start, start + first), at);
+  if (first < end - start) ring.set(bytes.subarray(start + first, end), 0);
 }

@@ -4,12 +4,13 @@ import { ACK, FIN, RST, SYN } from '../wire/tcp.ts';
 import type { Connection } from './connection.ts';
 import { TcpError } from './errors.ts';
 import { completePassive, repeatSynAck, synSent } from './handshake.ts';
+import { restartKeepalive } from './keepalive.ts';
 import * as recovery from './recovery.ts';
 import { sampleRtt } from './rtt.ts';
 import type { Segment } from './segment.ts';
 import { output } from './sender.ts';
 import { advance, distance, isAfter, isBefore } from './sequence.ts';
-import { sendAck } from './transmit.ts';
+import { sendAck, transmit } from './transmit.ts';
 
 /** Linux delays an acknowledgment by 40 ms; RFC 9293 allows up to 500. */
 const DELAYED_ACK: Micros = 40 * MILLISECOND;
@@ -48,14 +49,14 @@ function process(connection: Connection, segment: Segment, now: Micros): void {
   }
   if (!takeAcknowledgment(connection, segment, now)) return;
   connection.heardAt = now;
-  connection.keepalive.sent = 0;
   connection.retransmit.unanswered = 0;
+  if (connection.keepalive.sent > 0) restartKeepalive(connection.keepalive, now);
   // Seventh and eighth, the text and the FIN.
   const repeat = takeData(connection, segment);
-  takeFin(connection, segment, now);
+  const early = takeFin(connection, segment, now);
   if (!connection.stack.isLive(connection)) return;
   output(connection, now);
-  acknowledge(connection, repeat, now);
+  acknowledge(connection, repeat || early, now);
 }
 
 /** First, the sequence number, and before it PAWS (RFC 7323, section 5.3). */
@@ -101,7 +102,11 @@ function challenge(connection: Connection, segment: Segment, now: Micros): void 
     connection.challengedAt = now;
   }
   connection.stack.counters.challenges++;
-  sendAck(connection, now);
+  const { rcv, snd } = connection;
+  // What the owner has let us acknowledge is repeated: our word of it got lost.
+  const known = segment.length > 0 && isBefore(segment.seq, rcv.holdAt);
+  if (rcv.holdAt >= 0 && known) transmit(connection, snd.nxt, 0, 0, now);
+  else sendAck(connection, now);
 }
 
 function resetByPeer(connection: Connection): void {
@@ -180,7 +185,9 @@ function takeNewAcknowledgment(connection: Connection, segment: Segment, now: Mi
   const { snd, sendBuffer, retransmit, congestion, rtt } = connection;
   const acked = distance(segment.ack, snd.una);
   const flight = recovery.inFlight(connection);
-  const limited = 2 * flight >= congestion.cwnd || flight + connection.mss > congestion.cwnd;
+  // RFC 7661 and Linux: a window that is not in use says nothing; slow start may run ahead by twice.
+  const { cwnd, ssthresh } = congestion;
+  const limited = flight + connection.mss > cwnd || (cwnd < ssthresh && 2 * flight >= cwnd);
   sampleRtt(connection, segment, now);
   const bytes = Math.min(acked, sendBuffer.length);
   sendBuffer.release(bytes);
@@ -260,11 +267,12 @@ function acknowledgeSoon({ rcv }: Connection): void {
   rcv.quickAcks = Math.max(rcv.quickAcks, 1);
 }
 
-/** Eighth, the FIN bit, of this segment or of one that came before its time. */
-function takeFin(connection: Connection, segment: Segment, now: Micros): void {
+/** Eighth, the FIN bit, of this segment or of one that came before; true if it came before its time. */
+function takeFin(connection: Connection, segment: Segment, now: Micros): boolean {
   const { rcv } = connection;
   if (segment.has(FIN)) rcv.finAt = advance(segment.seq, segment.length);
-  if (rcv.finAt !== rcv.nxt || rcv.finReceived || !connection.stack.isLive(connection)) return;
+  if (rcv.finReceived || !connection.stack.isLive(connection)) return false;
+  if (rcv.finAt !== rcv.nxt) return segment.has(FIN);
   switch (connection.state) {
     case 'established':
       connection.state = 'close-wait';
@@ -275,7 +283,7 @@ function takeFin(connection: Connection, segment: Segment, now: Micros): void {
     case 'fin-wait-2':
       break;
     default:
-      return;
+      return false;
   }
   rcv.nxt = advance(rcv.nxt, 1);
   rcv.edge = isBefore(rcv.edge, rcv.nxt) ? rcv.nxt : rcv.edge;
@@ -287,6 +295,7 @@ function takeFin(connection: Connection, segment: Segment, now: Micros): void {
     sendAck(connection, now);
     connection.enterTimeWait(now);
   }
+  return false;
 }
 
 /**

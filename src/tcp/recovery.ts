@@ -18,12 +18,18 @@ function missing(connection: Connection, from: number, to: number): number {
   return bytes;
 }
 
+/** The end of the segment at SND.UNA, as far as can be told: a reported range may begin before it would. */
+function firstHoleEnd({ snd, scoreboard, mss }: Connection): number {
+  const end = advance(snd.una, mss);
+  return scoreboard.count > 0 && isBefore(scoreboard.start(0), end) ? scoreboard.start(0) : end;
+}
+
 /** What was not reported below this number is lost (RFC 6675, IsLost). */
 function lostEdge(connection: Connection): number {
   const { recovery, snd, scoreboard } = connection;
   if (recovery.phase === 'loss') return recovery.point;
   const mss = connection.mss;
-  let edge = recovery.phase === 'recovery' ? advance(snd.una, mss) : snd.una;
+  let edge = recovery.phase === 'recovery' ? firstHoleEnd(connection) : snd.una;
   let reported = 0;
   for (let above = scoreboard.count - 1; above >= 0; above--) {
     const ranges = scoreboard.count - above;
@@ -94,9 +100,8 @@ export function onAdvance(connection: Connection, acked: number, limited: boolea
   if (recovery.phase === 'loss') {
     stack.congestionControl.onAcknowledged(congestion, acked, connection.mss, true);
   } else if (!connection.negotiated.sack) {
-    // A partial acknowledgment: the segment that starts here is lost as well.
-    recovery.highRxt = snd.una;
-    // RFC 6582, 3.2 step 3: deflate by what was acknowledged, less the segment that goes out for it.
+    // A partial acknowledgment, so that what starts here is lost as well (RFC 6582, 3.2 step 3): deflate by
+    // what was acknowledged, less the segment that goes out for it.
     const left = recovery.duplicates - Math.floor(acked / connection.mss) + 1;
     recovery.duplicates = Math.max(0, left);
   }

@@ -1,6 +1,10 @@
-// Bytes that were written and are not yet acknowledged: the writer's own chunks, never copied until
-// they go into a frame.
+// Bytes that were written and are not yet acknowledged: the writer's own chunks, not copied until they go
+// into a frame, unless they are so small that their objects would outweigh them.
 import type { Frame } from '../link/frame.ts';
+
+/** Chunks below this size are gathered in blocks while others wait. */
+const SMALL = 1_024;
+const BLOCK = 16_384;
 
 /** Offsets count from the oldest unacknowledged byte. */
 export class SendBuffer {
@@ -12,6 +16,8 @@ export class SendBuffer {
   // Where the last copy ended, since the next one nearly always starts there.
   #cursorChunk = 0;
   #cursorOffset = 0;
+  #block: Uint8Array<ArrayBuffer> | undefined;
+  #blockUsed = 0;
 
   /** Bytes held. */
   get length(): number {
@@ -21,8 +27,29 @@ export class SendBuffer {
   /** Takes bytes over; the caller must not change them any more. */
   append(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#chunks.push(bytes);
     this.#length += bytes.length;
+    if (bytes.length < SMALL && this.#chunks.length > 0) this.#gather(bytes);
+    else this.#chunks.push(bytes);
+  }
+
+  #gather(bytes: Uint8Array): void {
+    const last = this.#chunks.length - 1;
+    const tail = this.#chunks[last];
+    let block = this.#block;
+    if (block !== undefined && tail.buffer === block.buffer) {
+      const end = this.#blockUsed + bytes.length;
+      if (end <= block.length) {
+        block.set(bytes, this.#blockUsed);
+        this.#blockUsed = end;
+        this.#chunks[last] = block.subarray(tail.byteOffset, end);
+        return;
+      }
+    }
+    block = new Uint8Array(BLOCK);
+    block.set(bytes);
+    this.#block = block;
+    this.#blockUsed = bytes.length;
+    this.#chunks.push(block.subarray(0, bytes.length));
   }
 
   /** Copies `length` bytes from `offset` on into a frame. They must be there. */
@@ -65,6 +92,7 @@ export class SendBuffer {
     }
     if (this.#first === this.#chunks.length) {
       this.#chunks.length = 0;
+      this.#block = undefined;
       this.#first = 0;
       this.#cursorChunk = 0;
     } else if (this.#first >= 64 && 2 * this.#first >= this.#chunks.length) {
@@ -76,6 +104,7 @@ export class SendBuffer {
 
   clear(): void {
     this.#chunks = [];
+    this.#block = undefined;
     this.#first = 0;
     this.#skip = 0;
     this.#length = 0;

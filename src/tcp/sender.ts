@@ -1,8 +1,8 @@
 // What to send, and when: new data within the two windows, lost data again, probes of a closed window.
 import { type Micros, NEVER } from '../env/clock.ts';
 import { FIN, PSH } from '../wire/tcp.ts';
-import type { Connection } from './connection.ts';
 import { initialWindow } from './congestion.ts';
+import type { Connection } from './connection.ts';
 import { TcpError } from './errors.ts';
 import * as recovery from './recovery.ts';
 import { backOff, persistInterval } from './rtt.ts';

@@ -39,12 +39,12 @@ export class TcpServer extends EventEmitter<TcpServerEvents> {
       accept: (connection) => {
         const socket = new TcpSocket(this.#options).attach(connection);
         this.#sockets.add(socket);
-        socket.once('close', () => this.#sockets.delete(socket));
+        socket.once('close', () => this.#ended(socket));
         this.emit('connection', socket);
         return socket;
       },
     });
-    this.emit('listening');
+    queueMicrotask(() => this.emit('listening'));
     return this;
   }
 
@@ -54,16 +54,25 @@ export class TcpServer extends EventEmitter<TcpServerEvents> {
     return { address: formatAddress(local.address), port: local.port, family: 'IPv4' };
   }
 
-  /** Takes no more connections; those that exist go on. */
-  close(): this {
+  /** Takes no more connections; `close` comes when those that exist have ended. */
+  close(listener?: () => void): this {
+    if (listener !== undefined) this.once('close', listener);
     this.#listener?.close();
     this.#listener = undefined;
-    this.emit('close');
+    if (this.#sockets.size === 0) queueMicrotask(() => this.emit('close'));
     return this;
   }
 
+  /** Closes, and destroys what is still connected. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.once('close', resolve));
     this.close();
     for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #ended(socket: TcpSocket): void {
+    this.#sockets.delete(socket);
+    if (this.#listener === undefined && this.#sockets.size === 0) this.emit('close');
   }
 }

@@ -1,15 +1,21 @@
 // A connection as a Node stream, in the shape of `net.Socket`, so that what runs over Node's sockets runs
 // over these: node:http, tls.connect({ socket }), ws, undici.
 import { Duplex } from 'node:stream';
-import { MILLISECOND, NEVER } from '../env/clock.ts';
+import { MILLISECOND, NEVER, SECOND } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
 import { type Endpoint, formatAddress } from '../ip/address.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
-import type { TcpError } from './errors.ts';
+import { TcpError } from './errors.ts';
 import type { ConnectOptions, TcpStack } from './stack.ts';
+
+/** Pause between keep-alive probes, and how many may go unanswered, as Node has them. */
+const KEEPALIVE_INTERVAL = SECOND;
+const KEEPALIVE_ATTEMPTS = 10;
 
 /** Bytes that may wait to be acknowledged before a writer has to wait too. */
 const SEND_LIMIT = 1_048_576;
+
+type Done = (error?: Error | null) => void;
 
 export interface TcpSocketOptions {
   /** Whether the writing side stays open when the peer has closed its own. */
@@ -23,9 +29,12 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
   bytesWritten = 0;
   timeout = 0;
   #connection: Connection | undefined;
-  #flowing = false;
+  /** The stream has asked for bytes and not yet got enough. */
+  #wanted = false;
+  /** The peer has closed its side, and the stream knows it. */
   #ended = false;
-  #blocked: (() => void) | undefined;
+  #finished = false;
+  #blocked: Done | undefined;
   #waiting: (() => void) | undefined;
   #idle: Timer | undefined;
 
@@ -88,7 +97,11 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
 
   /** @param delay milliseconds without traffic before the first probe */
   setKeepAlive(enable = false, delay = 7_200_000): this {
-    this.#connection?.setKeepalive(enable ? delay * MILLISECOND : undefined);
+    const connection = this.#connection;
+    if (connection === undefined) return this;
+    connection.keepalive.interval = KEEPALIVE_INTERVAL;
+    connection.keepalive.attempts = KEEPALIVE_ATTEMPTS;
+    connection.setKeepalive(enable ? Math.max(delay, 1) * MILLISECOND : undefined);
     return this;
   }
 
@@ -121,23 +134,26 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
 
   /** Resets the connection. */
   resetAndDestroy(): this {
-    this.#connection?.abort();
+    if (this.#connection !== undefined) {
+      this.#connection.handler = {};
+      this.#connection.abort();
+    }
     return this.destroy();
   }
 
   override _read(): void {
-    this.#flowing = true;
+    this.#wanted = true;
     this.#pull();
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+  override _write(chunk: Buffer, encoding: BufferEncoding, done: Done): void {
     if (this.connecting) {
-      this.#waiting = () => this._write(chunk, _encoding, done);
+      this.#waiting = () => this._write(chunk, encoding, done);
       return;
     }
     const connection = this.#connection;
-    if (connection === undefined || connection.state === 'closed') {
-      done();
+    if (connection === undefined || connection.state === 'closed' || connection.snd.finQueued) {
+      done(new TcpError('EPIPE', 'this side of the connection is closed'));
       return;
     }
     // A stream's writer may use its buffer again after `done`, while a lost segment is sent from ours.
@@ -148,12 +164,12 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     else this.#blocked = done;
   }
 
-  override _final(done: () => void): void {
+  override _final(done: Done): void {
     if (this.connecting) {
       this.#waiting = () => this._final(done);
       return;
     }
-    if (this.#connection?.state !== 'closed') this.#connection?.end();
+    this.#connection?.end();
     done();
   }
 
@@ -161,17 +177,29 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     const connection = this.#connection;
     if (this.#idle !== undefined) connection?.stack.timers.remove(this.#idle);
     if (connection !== undefined) {
-      // What was not read, or not to be written any more, makes this an abort; else the FIN goes its way.
-      const orderly = this.writableFinished && this.#ended && error === null;
       connection.handler = {};
-      if (!orderly && connection.state !== 'closed' && connection.state !== 'time-wait') {
-        if (this.writableFinished && error === null) drainAndForget(connection);
-        else connection.abort();
-      }
+      if (this.writableFinished) connection.abandon('discard');
+      else if (this.#cutsOff(connection)) connection.abort();
+      else connection.abandon('reset');
     }
     this.#blocked = undefined;
     this.#waiting = undefined;
     done(error);
+  }
+
+  /** Closes as `destroySoon` does, and waits for it. */
+  override async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return;
+    const closed = new Promise<void>((resolve) => this.once('close', () => resolve()));
+    this.destroySoon();
+    await closed;
+  }
+
+  /** True if an orderly close would hide that bytes were lost, in the one direction or the other. */
+  #cutsOff(connection: Connection): boolean {
+    const unwritten = this.writableLength > 0;
+    const unread = this.readableLength > 0 || connection.receiveBuffer.length > 0;
+    return this.connecting || unwritten || unread;
   }
 
   onConnect(): void {
@@ -220,17 +248,17 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
   #pull(): void {
     const connection = this.#connection;
     if (connection === undefined || this.destroyed) return;
-    while (this.#flowing) {
+    while (this.#wanted) {
       const bytes = connection.read();
       if (bytes === undefined) break;
       this.bytesRead += bytes.length;
-      this.#flowing = this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+      // `push` may call `_read`, and thereby this, before it returns: its wish must not be lost.
+      this.#wanted = false;
+      if (this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) this.#wanted = true;
     }
-    if (this.#ended && connection.receiveBuffer.length === 0 && !this.readableEnded) {
-      if (this.#flowing) {
-        this.#flowing = false;
-        this.push(null);
-      }
+    if (this.#ended && !this.#finished && connection.receiveBuffer.length === 0) {
+      this.#finished = true;
+      this.push(null);
     }
   }
 
@@ -245,15 +273,6 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     const at = connection.stack.clock.now() + this.timeout * MILLISECOND;
     connection.stack.timers.set(this.#idle, at);
   }
-}
-
-/** The user is gone, but the FIN was promised: what still arrives is thrown away. */
-function drainAndForget(connection: Connection): void {
-  const drain = () => {
-    while (connection.read() !== undefined);
-  };
-  connection.handler = { onReadable: drain };
-  drain();
 }
 
 const text = (endpoint: Endpoint | undefined): string | undefined =>

@@ -26,6 +26,7 @@ function sourcesOf(): Writable<MetricSources> {
     replication: { lag: 1500, unackedRecords: 2, stalled: false },
     serving: true,
     commitLatency: { bounds: [100, 1000], counts: [0, 0, 0], sum: 0 },
+    resources: { intakes: 3 },
     pools: [
       new Pool({
         name: 'web',
@@ -89,6 +90,7 @@ test('metrics are read when they are asked for', async () => {
     'suture_replication_lag_seconds 0.0015',
     'suture_replication_unacked_records 2',
     'suture_replication_stalled 0',
+    'suture_resources{kind="intakes"} 3',
     'suture_backend_connects_total{pool="web",backend="10.1.0.31:80",result="refused"} 0',
     'suture_http_heads_total{result="400"} 1',
     'suture_events_total{part="tcp",event="retransmissions"} 5',

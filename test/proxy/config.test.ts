@@ -120,8 +120,8 @@ test.each<[from: string, to: string, problem: string]>([
   ],
   [
     'name: duo',
-    'name: duo\n  heartbeatMs: 40',
-    'f.yaml:1: cluster.suspectAfterMs: 60 is too short: it must be at least 80 (two heartbeats)',
+    'name: duo\n  heartbeatMs: 80',
+    'f.yaml:1: cluster.suspectAfterMs: 150 is too short: it must be at least 160 (two heartbeats)',
   ],
   [
     'gateway: 10.1.0.1',

@@ -1,7 +1,8 @@
 // Two stacks on a simulated wire: whatever the wire does, the bytes are right and everything ends.
 import { describe, expect, test } from 'vitest';
-import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
+import { MILLISECOND, NEVER, SECOND } from '../../src/env/clock.ts';
 import { below, chance, type Random, seededRandom } from '../../src/env/random.ts';
+import type { Host } from '../../src/host/host.ts';
 import type { Conditions } from '../../src/link/channel.ts';
 import { SimulatedPort } from '../../src/sim/network.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
@@ -22,6 +23,8 @@ interface Case {
   scale?: boolean;
   receiveLimit?: number;
   mtu?: number;
+  /** Milliseconds of silence now and then: the cable is out, or the server stands still. */
+  outage?: number;
 }
 
 /** Conditions that the seed makes up, none of them worse than named. */
@@ -102,6 +105,7 @@ function converse(seed: number, setting: Case): void {
     });
     bySourcePort.set(connection.local.port, answer);
   }
+  if (setting.outage !== undefined) breakNowAndThen(simulation, random, setting.outage, server);
   const bounded = (connection: Connection): void => {
     const { rcv, receiveBuffer } = connection;
     if (receiveBuffer.length + receiveBuffer.gaps.bytes > rcv.limit) {
@@ -119,7 +123,9 @@ function converse(seed: number, setting: Case): void {
   });
   const failed = talkers
     .map((talker, index) => ({ talker, index }))
-    .filter(({ talker }) => !talker.closed || talker.error !== undefined || talker.faults.length > 0)
+    .filter(
+      ({ talker }) => !talker.closed || talker.error !== undefined || talker.faults.length > 0,
+    )
     .map(
       ({ talker, index }) =>
         `${index} ${talker.connection?.state} said ${talker.said} heard ${talker.heard}: ` +
@@ -137,20 +143,48 @@ function converse(seed: number, setting: Case): void {
   expect(simulation.network.inTransit).toBe(0);
 }
 
+/** Unplugs the server's cable, or stops the server, for a while, and again. */
+function breakNowAndThen(
+  simulation: Simulation,
+  random: Random,
+  outage: number,
+  server: Host,
+): void {
+  const { clock } = simulation;
+  const pause = () => clock.now() + below(random, outage) * MILLISECOND;
+  let broken = false;
+  let left = 10;
+  const breaker = {
+    nextAt: pause(),
+    breath: () => {
+      broken = !broken;
+      const { link } = server;
+      if (!(link instanceof SimulatedPort)) return;
+      if (!broken) {
+        link.plugged = true;
+        simulation.resume(server);
+      } else if (chance(random, 0.5)) link.plugged = false;
+      else simulation.pause(server);
+      breaker.nextAt = broken || --left > 0 ? pause() : NEVER;
+    },
+  };
+  simulation.add(breaker);
+}
+
 const settings: Case[] = [
-  { name: 'a clean wire', conditions: { delay: MILLISECOND }, connections: 60, bytes: 60_000 },
+  { name: 'a clean wire', conditions: { delay: MILLISECOND }, connections: 40, bytes: 60_000 },
   {
     name: 'a clean wire with offload',
     conditions: { delay: MILLISECOND },
-    connections: 60,
+    connections: 30,
     bytes: 300_000,
     offload: true,
   },
   {
     name: '5 % loss',
     conditions: { loss: 0.05, delay: 5 * MILLISECOND },
-    connections: 40,
-    bytes: 60_000,
+    connections: 25,
+    bytes: 50_000,
   },
   {
     name: '20 % loss',
@@ -184,15 +218,15 @@ const settings: Case[] = [
   {
     name: 'reordering',
     conditions: { reordering: 0.3, reorderingDelay: 20 * MILLISECOND, delay: 5 * MILLISECOND },
-    connections: 40,
-    bytes: 60_000,
+    connections: 25,
+    bytes: 50_000,
     cookies: true,
   },
   {
     name: 'duplication and corruption',
     conditions: { duplication: 0.3, corruption: 0.05, delay: 5 * MILLISECOND },
-    connections: 40,
-    bytes: 60_000,
+    connections: 25,
+    bytes: 50_000,
   },
   {
     name: 'a small window',
@@ -207,6 +241,23 @@ const settings: Case[] = [
     connections: 10,
     bytes: 200_000,
     offload: true,
+  },
+  {
+    name: 'a wire that is out for seconds',
+    conditions: { delay: 5 * MILLISECOND, rate: 2_000_000 },
+    connections: 10,
+    bytes: 400_000,
+    outage: 3_000,
+    offload: true,
+  },
+  {
+    name: 'a wire that is out for seconds, with cookies and without SACK',
+    conditions: { delay: 5 * MILLISECOND, rate: 1_000_000 },
+    connections: 10,
+    bytes: 200_000,
+    outage: 2_000,
+    cookies: true,
+    sack: false,
   },
 ];
 
@@ -238,3 +289,43 @@ test.each(Array.from({ length: seeds }, (_, index) => index + 100))(
     });
   },
 );
+
+test('thousands of connections, one after the other, leave nothing behind', () => {
+  const simulation = new Simulation(1);
+  const client = simulatedHost(simulation, 1, { tcp: { maximumTimeWait: 100 } });
+  const server = simulatedHost(simulation, 2);
+  server.tcp.listen({
+    local: { address: address('10.0.0.2'), port: 80 },
+    cookieKey: keyFromSecret('secret', 'test'),
+    accept: () => ({
+      onReadable: (each) => each.write(each.read() ?? new Uint8Array(0)),
+      onEnd: (each) => each.end(),
+    }),
+  });
+  let closed = 0;
+  const next = (): void => {
+    client.tcp.connect({
+      local: address('10.0.0.1'),
+      remote: { address: address('10.0.0.2'), port: 80 },
+      handler: {
+        onConnect: (each) => each.write(new Uint8Array(100)),
+        onReadable: (each) => {
+          if (each.read()?.length === 100) each.end();
+        },
+        onClose: (_, error) => {
+          expect(error).toBeUndefined();
+          if (++closed < 3_000) next();
+        },
+      },
+    });
+  };
+  next();
+  expect(simulation.runUntil(() => closed === 3_000, { maxEvents: 300_000 })).toBe('met');
+  expect(client.tcp.connectionCount).toBeLessThanOrEqual(101);
+  simulation.runFor(120 * SECOND);
+  for (const host of [client, server]) {
+    expect(host.tcp.connectionCount).toBe(0);
+    expect(host.timers.armed).toBe(0);
+    expect(host.tcp.counters.timeouts).toBe(0);
+  }
+});

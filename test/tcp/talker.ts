@@ -1,6 +1,6 @@
 // One end of a conversation in the simulator: writes a known stream in random pieces with random pauses, reads
 // the peer's in the same manner, closes when it has said all, and keeps account.
-import { type Micros, MILLISECOND } from '../../src/env/clock.ts';
+import { MILLISECOND, type Micros } from '../../src/env/clock.ts';
 import { below, chance, type Random } from '../../src/env/random.ts';
 import { Timer, type Timers } from '../../src/env/timers.ts';
 import type { Connection, ConnectionHandler } from '../../src/tcp/connection.ts';
@@ -88,7 +88,10 @@ export class Talker implements ConnectionHandler {
     const { connection } = this;
     if (connection === undefined || this.closed || connection.snd.finQueued) return;
     while (this.said < length && connection.sendBuffer.length < 65_536) {
-      const size = Math.min(length - this.said, 1 + below(random, chance(random, 0.3) ? 20_000 : 200));
+      const size = Math.min(
+        length - this.said,
+        1 + below(random, chance(random, 0.3) ? 20_000 : 200),
+      );
       this.said += size;
       connection.write(streamBytes(says, this.said - size, size));
       if (this.#rest(this.#writing)) return;

@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { below, seededRandom } from '../../src/env/random.ts';
+import { program, TestLab, topology, whyNoCluster } from './cluster.ts';
+import type { TrafficReport } from './programs/traffic.ts';
+
+const why = await whyNoCluster();
+
+/** What the client's kernel counts when a connection ends by a reset or cannot be opened. */
+const RESETS = ['Tcp.EstabResets', 'Tcp.AttemptFails', 'TcpExt.TCPAbortOnTimeout'];
+
+describe.skipIf(why !== undefined)('kill -9 of the proxy that serves', () => {
+  let lab: TestLab;
+  beforeAll(async () => {
+    lab = await TestLab.up(topology);
+  });
+  afterAll(() => lab?.[Symbol.asyncDispose]());
+
+  const resets = async (): Promise<number[]> => {
+    const counters = await lab.counters('client');
+    return RESETS.map((name) => counters.get(name) ?? Number.NaN);
+  };
+
+  /** Clients of every kind, a kill among them, and the member's return before they are done. */
+  async function killAmidst(member: string, seed: number): Promise<TrafficReport> {
+    const nextHop = member === 'a' ? '10.1.0.11' : '10.1.0.12';
+    await lab.run('router', ['ip', 'route', 'replace', '10.0.0.100', 'via', nextHop]);
+    const options = JSON.stringify({ seed, forMs: 3_500 });
+    const child = lab.lab.spawn('client', [...program('traffic'), options], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const lines: string[] = [];
+    const reader = createInterface({ input: child.stdout ?? process.stdin });
+    reader.on('line', (line) => lines.push(line));
+    const closed = once(reader, 'close');
+    await once(reader, 'line');
+    await sleep(below(seededRandom(seed), 300));
+    await lab.lab.fail('kill', member);
+    await sleep(600);
+    await lab.lab.fail('restart', member);
+    await closed;
+    return JSON.parse(lines[1] ?? '{}') as TrafficReport;
+  }
+
+  for (const [round, member] of ['a', 'b', 'a', 'b'].entries()) {
+    test(`round ${round + 1}, ${member}: no client notices more than a pause`, async () => {
+      for (const name of ['a', 'b']) {
+        await expect.poll(() => lab.health(name), { timeout: 20_000 }).toBe('ok');
+      }
+      const before = await resets();
+      const report = await killAmidst(member, round + 1);
+      console.log(JSON.stringify(report.done), `longest gap ${report.longestGapMs} ms`);
+      expect(report.faults).toEqual([]);
+      expect(Object.keys(report.done)).toHaveLength(11);
+      expect(await resets()).toEqual(before);
+    });
+  }
+});

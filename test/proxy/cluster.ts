@@ -1,0 +1,329 @@
+// A whole cluster in the simulator: proxies, backends and clients on one LAN, their wires watched.
+import { expect } from 'vitest';
+import { MILLISECOND, type Micros, SECOND } from '../../src/env/clock.ts';
+import { silentLogger } from '../../src/env/logger.ts';
+import { seededRandom } from '../../src/env/random.ts';
+import { Host } from '../../src/host/host.ts';
+import {
+  type Address,
+  formatEndpoint,
+  fromIpv4,
+  parseAddress,
+  parsePrefix,
+} from '../../src/ip/address.ts';
+import { type ProxyConfig, parseProxyConfig } from '../../src/proxy/config.ts';
+import { ProxyMember } from '../../src/proxy/proxy.ts';
+import { ACTIVE } from '../../src/replication/member.ts';
+import { Simulation } from '../../src/sim/index.ts';
+import { isSourceTaken } from '../../src/splice/join.ts';
+import * as tcp from '../../src/wire/tcp.ts';
+import { ScriptedClient, type Step, WebServer } from './peers.ts';
+import { type Seen, Wiretap } from './wiretap.ts';
+
+export function addressOf(text: string): Address {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(`${text} is no address`);
+  return parsed;
+}
+
+export const VIRTUAL = '10.0.0.100';
+export const HTTP = { address: addressOf(VIRTUAL), port: 80 };
+export const OPAQUE = { address: addressOf(VIRTUAL), port: 25 };
+const NAMES = ['a', 'b', 'c'] as const;
+export type Name = (typeof NAMES)[number];
+
+export interface ClusterOptions {
+  readonly seed?: number;
+  /** How many proxies; two when absent. */
+  readonly members?: number;
+  /** Delay of every cable, each way. */
+  readonly delay?: Micros;
+  /** Probability that a frame is lost, comes twice, or comes late, each. */
+  readonly trouble?: number;
+  readonly maxRecords?: number;
+  /** Addresses of the backends; those from .33 on are nobody's. */
+  readonly backends?: readonly number[];
+  /** Options that the backends' SYN-ACKs lack. */
+  readonly timestamps?: boolean;
+}
+
+function configuration(options: ClusterOptions): ProxyConfig {
+  const { members = 2, backends = [31, 32], maxRecords = 256 } = options;
+  const text = `
+cluster: { name: simulated, secret: "a secret for the simulator", heartbeatMs: 10, suspectAfterMs: 60 }
+network: { subnet: 10.1.0.0/24 }
+members:
+${NAMES.slice(0, members)
+  .map(
+    (name, index) =>
+      `  ${name}: { mesh: 10.1.0.4${index}, nextHop: 10.1.0.1${index}, sources: [10.1.0.2${index}], link: { tap: ${name} } }`,
+  )
+  .join('\n')}
+pools:
+  web: { backends: [${backends.map((n) => `"10.1.0.${n}:80"`).join(', ')}], connectTimeoutMs: 200, penaltyMs: 100 }
+  mail: { backends: ["10.1.0.31:25"] }
+services:
+  - { name: web, address: ${VIRTUAL}, port: 80, protocol: http, headTimeoutMs: 5000, maxHeadBytes: 1024, routes: [{ pool: web }] }
+  - { name: mail, address: ${VIRTUAL}, port: 25, protocol: tcp, pool: mail }
+splice: { lingerMs: 500, idleTimeoutMs: 10000, maxRecords: ${maxRecords} }
+`;
+  return parseProxyConfig(text, 'simulated.yaml');
+}
+
+export class Cluster {
+  readonly simulation: Simulation;
+  readonly members = new Map<Name, ProxyMember>();
+  readonly servers: WebServer[] = [];
+  readonly mail: WebServer;
+  readonly backends: Host[] = [];
+  readonly client: Host;
+  readonly clients: ScriptedClient[] = [];
+  /** Resets that came to a client that had not heard the end of what it was to hear. */
+  resets = 0;
+  /** What broke an invariant, in words. */
+  readonly violations: string[] = [];
+  /** Members that do not breathe at the moment. */
+  readonly #paused = new Set<ProxyMember>();
+  readonly #config: ProxyConfig;
+  readonly #delay: Micros;
+  readonly #trouble: number;
+  /** By the client's port: its initial number, and how far backends acknowledged what it said. */
+  readonly #irs = new Map<number, number>();
+  readonly #acknowledged = new Map<number, number>();
+  /** By `source -> backend`: the number that stands for the client's initial one. */
+  readonly #dialed = new Map<string, number>();
+  readonly #translated = new Set<string>();
+  /** Clients whose requests members answer themselves. */
+  readonly answered = new Set<number>();
+  #seed: number;
+
+  constructor(options: ClusterOptions = {}) {
+    const { seed = 1, delay = 50, trouble = 0, timestamps = true } = options;
+    this.#seed = seed * 1_000;
+    this.#delay = delay;
+    this.#trouble = trouble;
+    this.#config = configuration(options);
+    this.simulation = new Simulation(seed);
+    for (const name of this.#config.members.keys()) this.start(name as Name);
+    for (const number of [31, 32]) {
+      const host = this.#host(`10.1.0.${number}`, (segment) => this.#fromBackend(segment));
+      this.backends.push(host);
+      if (!timestamps) withoutTimestamps(host);
+      this.servers.push(new WebServer(host, { address: addressOf(`10.1.0.${number}`), port: 80 }));
+    }
+    this.mail = new WebServer(
+      this.backends[0],
+      { address: addressOf('10.1.0.31'), port: 25 },
+      '220 hello\r\n',
+    );
+    this.client = this.#host('10.1.0.2', (segment) => this.#fromClient(segment));
+    const prefix = parsePrefix(`${VIRTUAL}/32`);
+    if (prefix === undefined) throw new Error('no prefix');
+    this.client.ip.addRoute({ prefix, gateway: addressOf('10.1.0.10') });
+    this.until(() => [...this.members.values()].every(isServing), 'all members serve');
+    // Until the backends' options are known.
+    this.simulation.runFor(50 * MILLISECOND);
+  }
+
+  get requests(): string[] {
+    return [...this.servers, this.mail].flatMap((server) => server.requests);
+  }
+
+  member(name: Name): ProxyMember {
+    const member = this.members.get(name);
+    if (member === undefined) throw new Error(`${name} is not alive`);
+    return member;
+  }
+
+  /** Starts a member, for the first time or again. */
+  start(name: Name): void {
+    const port = this.#port();
+    const member: ProxyMember = new ProxyMember({
+      config: this.#config,
+      member: name,
+      link: new Wiretap(port, (segment) => this.#fromMember(member, segment)),
+      logger: silentLogger,
+      clock: this.simulation.clock,
+      random: seededRandom(++this.#seed),
+    });
+    this.members.set(name, member);
+    this.simulation.add(member.host, port);
+    member.start();
+  }
+
+  kill(name: Name): void {
+    this.simulation.remove(this.member(name).host);
+    this.members.delete(name);
+  }
+
+  pause(name: Name): void {
+    this.#paused.add(this.member(name));
+    this.simulation.pause(this.member(name).host);
+  }
+
+  resume(name: Name): void {
+    this.#paused.delete(this.member(name));
+    this.simulation.resume(this.member(name).host);
+  }
+
+  /** A client that says `steps` to a service, and closes when it has heard `ends` bytes. */
+  connect(
+    steps: Step[],
+    ends: number,
+    to = HTTP,
+    port = 40_000 + this.clients.length,
+  ): ScriptedClient {
+    const local = { address: addressOf('10.1.0.2'), port };
+    const client = new ScriptedClient(this.client, to, local, steps, ends);
+    this.clients.push(client);
+    return client;
+  }
+
+  until(condition: () => boolean, what: string, maxTime: Micros = 30 * SECOND): void {
+    const end = this.simulation.runUntil(condition, { maxTime, maxEvents: 2_000_000 });
+    if (end !== 'met') throw new Error(`${what}: never (${end})`);
+  }
+
+  /** Expects every member to come back to where it was before there was any client. */
+  expectNothingLeft(): void {
+    for (const [name, member] of this.members) {
+      const { host, splices, counters, replicator } = member;
+      expect({
+        name,
+        // Backends that do not answer are asked again and again.
+        connections: [...host.tcp.connections()]
+          .map(({ state, remote }) => `${state} ${formatEndpoint(remote)}`)
+          .filter((text) => !/^syn-sent 10.1.0.3[3-9]/.test(text)),
+        records: splices.table.size,
+        intakes: counters.pending,
+        relays: counters.activeRelays,
+        heads: replicator?.heads.size,
+        unacked: replicator?.unacked,
+      }).toEqual({
+        name,
+        connections: [],
+        records: 0,
+        intakes: 0,
+        relays: 0,
+        heads: 0,
+        unacked: 0,
+      });
+    }
+  }
+
+  #port() {
+    const trouble = this.#trouble;
+    const conditions = { loss: trouble, duplication: trouble, reordering: trouble };
+    return this.simulation.port({ conditions: { delay: this.#delay, ...conditions } });
+  }
+
+  #host(address: string, seen: (segment: Seen) => void): Host {
+    const port = this.#port();
+    const number = ++this.#seed;
+    const host = new Host({
+      link: new Wiretap(port, seen),
+      mac: 0x0200_0000_0000 + number,
+      clock: this.simulation.clock,
+      random: seededRandom(number),
+      tcp: { timeWait: SECOND },
+    });
+    host.ip.addAddress(addressOf(address));
+    const subnet = parsePrefix('10.1.0.0/24');
+    if (subnet !== undefined) host.ip.addRoute({ prefix: subnet });
+    return this.simulation.add(host, port);
+  }
+
+  #fromClient({ sourcePort, seq, flags }: Seen): void {
+    if ((flags & tcp.SYN) !== 0) this.#irs.set(sourcePort, seq);
+  }
+
+  #fromBackend({ from, to, ack, flags }: Seen): void {
+    const irs = this.#dialed.get(`${to} ${from}`);
+    if (irs === undefined || (flags & tcp.ACK) === 0) return;
+    const offset = (ack - irs - 1) | 0;
+    if (offset > (this.#acknowledged.get(irs) ?? 0)) this.#acknowledged.set(irs, offset);
+  }
+
+  #fromMember(member: ProxyMember, segment: Seen): void {
+    if (segment.source === (HTTP.address as number)) this.#toClient(segment);
+    else this.#toBackend(member, segment);
+  }
+
+  /** Invariant I1: what is acknowledged to a client is safe. */
+  #toClient({ to, ack, flags, destinationPort, sourcePort }: Seen): void {
+    if ((flags & tcp.RST) !== 0) {
+      // A server that has closed answers what comes late with a reset, and is right.
+      const client = this.clients.find(
+        ({ connection }) => connection.local.port === destinationPort,
+      );
+      if (client?.ended !== true) this.resets++;
+      return;
+    }
+    const irs = this.#irs.get(destinationPort);
+    if (irs === undefined || (flags & tcp.ACK) === 0 || this.answered.has(destinationPort)) return;
+    const offset = (ack - irs - 1) | 0;
+    const safe = Math.max(
+      this.#acknowledged.get(irs) ?? 0,
+      this.#logged(destinationPort, sourcePort),
+    );
+    if (offset > safe) {
+      this.violations.push(`I1: ${to} was acknowledged ${offset} bytes, ${safe} are safe`);
+    }
+  }
+
+  /** Invariant I2: every member that lives has the record by which a packet was translated. */
+  #toBackend(member: ProxyMember, segment: Seen): void {
+    const { from, to, flags, seq } = segment;
+    const way = `${from} ${to}`;
+    if ((flags & (tcp.SYN | tcp.ACK)) === tcp.SYN) {
+      this.#dialed.set(way, seq);
+      this.#translated.delete(way);
+    }
+    if (this.#translated.has(way) || (flags & (tcp.SYN | tcp.RST)) !== 0) return;
+    const source = { address: fromIpv4(segment.source), port: segment.sourcePort };
+    const backend = { address: fromIpv4(segment.destination), port: segment.destinationPort };
+    const own = [...member.host.tcp.connections()].some(
+      ({ local, remote, state }) =>
+        state !== 'closed' &&
+        local.address === source.address &&
+        local.port === source.port &&
+        remote.address === backend.address &&
+        remote.port === backend.port,
+    );
+    const spliced = isSourceTaken(member.splices.table, source, backend);
+    if (!spliced) {
+      if (!own) this.violations.push(`I2: ${way} is translated without a record`);
+      return;
+    }
+    this.#translated.add(way);
+    for (const [name, other] of this.members) {
+      if (this.#paused.has(other) || !isServing(other)) continue;
+      if (!isSourceTaken(other.splices.table, source, backend)) {
+        this.violations.push(`I2: ${way} is translated and ${name} has no record`);
+      }
+    }
+  }
+
+  #logged(clientPort: number, servicePort: number): number {
+    const flow = new Uint8Array(12);
+    const view = new DataView(flow.buffer);
+    view.setUint32(0, addressOf('10.1.0.2') as number);
+    view.setUint32(4, HTTP.address as number);
+    view.setUint16(8, clientPort);
+    view.setUint16(10, servicePort);
+    let least = Number.POSITIVE_INFINITY;
+    for (const member of this.members.values()) {
+      if (this.#paused.has(member) || !isServing(member)) continue;
+      least = Math.min(least, member.replicator?.heads.get(flow)?.bytes.length ?? 0);
+    }
+    return least;
+  }
+}
+
+export const isServing = (member: ProxyMember): boolean => member.replicator?.state === ACTIVE;
+
+/** As `tcp_timestamps = 0` does it. */
+function withoutTimestamps(host: Host): void {
+  const { offerFor } = host.tcp;
+  host.tcp.offerFor = (remote) => ({ ...offerFor.call(host.tcp, remote), timestamps: false });
+}
