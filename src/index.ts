@@ -25,8 +25,10 @@ export { type Udp, UdpSocket } from './ip/udp.ts';
 export { Lab, type LabOptions } from './lab/lab.ts';
 // Links.
 export { Frame } from './link/frame.ts';
+export { ImpairedLink } from './link/impairment.ts';
 export type { Link, LinkCounters } from './link/link.ts';
 export { MemoryLink, type MemoryLinkOptions } from './link/memory.ts';
+export { CaptureLink } from './link/pcapng.ts';
 export { TapLink, type TapOptions } from './link/tap.ts';
 export { loadProxyConfig, type ProxyConfig, parseProxyConfig } from './proxy/config.ts';
 export { ProxyMember, type ProxyMemberOptions } from './proxy/proxy.ts';
@@ -38,7 +40,8 @@ export {
   type ReplicatorOptions,
 } from './replication/replicator.ts';
 export { ownerOf, type View } from './replication/takeover.ts';
-
+// Simulation.
+export * from './sim/index.ts';
 // Splicing.
 export type { SpliceRecord } from './splice/record.ts';
 export { Splicer, type SplicerCounters, type SplicerOptions } from './splice/splicer.ts';

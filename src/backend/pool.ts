@@ -18,8 +18,6 @@ export interface TcpOptions {
 export interface Offer {
   /** Smallest MSS of the backends. */
   readonly mss: number;
-  /** Their smallest shift, so that most windows need no rescaling; undefined if one does not scale. */
-  readonly windowScale: number | undefined;
   readonly timestamps: boolean;
   readonly sack: boolean;
 }
@@ -144,18 +142,11 @@ function intersection(backends: readonly Backend[]): Offer | undefined {
     if (options === undefined) continue;
     offer = {
       mss: Math.min(options.mss, offer?.mss ?? options.mss),
-      windowScale: smallest(options.windowScale, offer),
       timestamps: options.timestamps && (offer?.timestamps ?? true),
       sack: options.sack && (offer?.sack ?? true),
     };
   }
   return offer;
-}
-
-function smallest(shift: number | undefined, offer: Offer | undefined): number | undefined {
-  if (offer === undefined) return shift;
-  if (shift === undefined || offer.windowScale === undefined) return undefined;
-  return Math.min(shift, offer.windowScale);
 }
 
 function sameOptions(a: TcpOptions | undefined, b: TcpOptions): boolean {

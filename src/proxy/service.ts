@@ -246,18 +246,16 @@ export class Service {
   #offer(): Offer {
     const { host, pools } = this.#context;
     let mss = host.tcp.maximumSegment(this.#local.address);
-    let windowScale = CLIENT_SCALE;
     let sack = true;
     let timestamps = true;
     for (const name of this.#poolNames) {
       const offer = pools.get(name)?.pool.offer();
       if (offer === undefined) continue;
       mss = Math.min(mss, offer.mss);
-      if (offer.windowScale === undefined) windowScale = -1;
       sack &&= offer.sack;
       timestamps &&= offer.timestamps;
     }
-    return { mss, windowScale, sack, timestamps };
+    return { mss, windowScale: CLIENT_SCALE, sack, timestamps };
   }
 
   /** A connection whose first bytes another member has logged and acknowledged. */

@@ -21,7 +21,10 @@ export interface ListenOptions {
    * half-open connection.
    */
   cookieKey?: SipKey | undefined;
-  /** What SYN-ACKs offer; asked for each, since it may change. The stack's own offer when absent. */
+  /**
+   * What SYN-ACKs offer; asked for each, since all but the window scale may change. The stack's own offer
+   * when absent.
+   */
   offer?: (() => Offer) | undefined;
   /** Whether connections begin with nothing acknowledged beyond their SYN (see `Connection.hold`). */
   hold?: boolean;
@@ -186,7 +189,9 @@ export class Listener {
     }
     const local = { address: packet.destination, port: segment.destinationPort };
     const remote = { address: packet.source, port: segment.sourcePort };
-    const offer = this.options.offer?.() ?? stack.offerFor(packet.source);
+    // What is offered may have changed since the SYN: what the client shows of it counts.
+    const current = this.options.offer?.() ?? stack.offerFor(packet.source);
+    const offer = { ...current, sack: true, timestamps: options.hasTimestamps };
     const connection = stack.create(local, remote, iss, offer, {});
     if (connection === undefined) return true;
     stack.counters.cookiesTaken++;
