@@ -1,6 +1,8 @@
 // The figures of the README: Suture beside HAProxy in TCP mode, in one topology and one run, by turns.
 //
-//   npm run bench -- [--rounds N] [--seconds N] [--json]
+//   npm run bench -- [--rounds N] [--seconds N] [--only TEXT] [--json]
+//
+// Each contestant of a suite first runs once unmeasured, so that all are warm.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +14,7 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -101,12 +104,15 @@ const results: { suite: string; contestant: string; unit: string; samples: numbe
 try {
   await using lab = await Lab.up({ ...topology, hosts }, { folder: labs });
   for (const { name: suite, unit, skips, measure } of SUITES) {
+    if (!suite.includes(options.only)) continue;
     const contestants = CONTESTANTS.filter(({ name }) => skips?.includes(name) !== true);
     const samples = new Map(contestants.map(({ name }) => [name, [] as number[]]));
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round <= rounds; round++) {
+      const which = round === 0 ? 'warm-up' : `round ${round}/${rounds}`;
       for (const contestant of contestants) {
-        process.stderr.write(`\r${suite}, round ${round + 1}/${rounds}: ${contestant.name}\x1b[K`);
-        samples.get(contestant.name)?.push(await measure(lab, contestant));
+        process.stderr.write(`\r${suite}, ${which}: ${contestant.name}\x1b[K`);
+        const value = await measure(lab, contestant);
+        if (round > 0) samples.get(contestant.name)?.push(value);
       }
     }
     for (const [contestant, values] of samples) {

@@ -1,5 +1,7 @@
-/** From a topology to a plan. Nothing here touches the machine. */
+/** From a topology to a plan. Nothing here changes the machine. */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileServer } from './backend-server.ts';
 import { environment } from './environment.ts';
 import { BRIDGE, type Cable, type NamespacePlan, type Plan, type ProcessPlan } from './plan.ts';
@@ -80,7 +82,7 @@ function macOf({ host, device }: Cable): string {
 function switchPlan(name: string, topology: Topology, cables: readonly Cable[]): NamespacePlan {
   return {
     namespace: name,
-    sysctls: ipv6Settings(false),
+    sysctls: [...ipv6Settings(false), ...plainBridge()],
     commands: [
       // Multicast snooping and learning delays only blur what a test sees.
       `link add name ${BRIDGE} mtu ${mtuOf(topology, name)} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
@@ -90,6 +92,14 @@ function switchPlan(name: string, topology: Topology, cables: readonly Cable[]):
       `link set dev ${BRIDGE} up`,
     ],
   };
+}
+
+/** Where the kernel has it, netfilter would look at every frame of a bridge: a switch filters nothing. */
+function plainBridge(): [string, string][] {
+  return ['arptables', 'ip6tables', 'iptables']
+    .map((tables) => `net/bridge/bridge-nf-call-${tables}`)
+    .filter((path) => existsSync(join('/proc/sys', path)))
+    .map((path) => [path, '0']);
 }
 
 function hostPlan(name: string, host: HostTopology, topology: Topology): NamespacePlan {

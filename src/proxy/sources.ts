@@ -28,7 +28,10 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         fastToBackend: { frames: framesToBackend, bytes: bytesToBackend },
         fastToClient: { frames: framesToClient, bytes: bytesToClient },
         slowReceived: { frames: received - frames, bytes: receivedBytes - bytes },
-        slowSent: { frames: sent - frames, bytes: sentBytes - bytes },
+        slowSent: {
+          frames: sent - frames + passed.acknowledgmentsLeftOut,
+          bytes: Math.max(0, sentBytes - bytes),
+        },
       };
     },
     get drops() {
