@@ -101,6 +101,7 @@ export class Intake implements ConnectionHandler {
   /** Goes without a word to the client: another member serves it. */
   yield(): void {
     if (this.#phase === 'over') return;
+    this.#service.countYield();
     this.#dropBackend();
     this.#finish();
     this.client.detach();

@@ -1,10 +1,13 @@
 // Two terminated connections, bytes copied from one to the other: for the pairs whose options do not
 // agree, so that no rewriting of headers could join them. A relay does not outlive its proxy.
-import type { Micros } from '../env/clock.ts';
+import { type Micros, SECOND } from '../env/clock.ts';
 import type { Connection, ConnectionHandler } from '../tcp/connection.ts';
 
 /** Bytes on their way to one side before the other is not read any more. */
 const BUFFERED = 262_144;
+/** An end that is silent is asked so often, as the ends of a splice are. */
+const PROBES = 3;
+const PROBE_INTERVAL: Micros = 5 * SECOND;
 
 /**
  * Joins two established connections until both are closed.
@@ -35,6 +38,8 @@ export function relay(
   for (const connection of [client, backend]) {
     connection.rcv.limit = BUFFERED;
     connection.snd.noDelay = true;
+    connection.keepalive.interval = PROBE_INTERVAL;
+    connection.keepalive.attempts = PROBES;
     connection.setKeepalive(idle);
     connection.release();
   }

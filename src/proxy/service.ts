@@ -130,7 +130,7 @@ export class Service {
   close(): void {
     this.#listener?.close();
     this.#listener = undefined;
-    for (const intake of [...this.#intakes.values()]) this.#yield(intake);
+    for (const intake of [...this.#intakes.values()]) intake.yield();
   }
 
   /**
@@ -142,7 +142,7 @@ export class Service {
     const intake = this.#intakes.get(keyOf(client));
     if (intake === undefined) return true;
     if (wins && intake.isCommitting) return false;
-    this.#yield(intake);
+    intake.yield();
     return true;
   }
 
@@ -171,6 +171,10 @@ export class Service {
   poolFor(host: string, path: string): Pool | undefined {
     const name = this.#routes === undefined ? this.#pool : this.#routes.poolFor(host, path);
     return name === undefined ? undefined : this.#context.pools.get(name)?.pool;
+  }
+
+  countYield(): void {
+    this.#context.counters.yielded++;
   }
 
   countHead(result: string): void {
@@ -232,11 +236,6 @@ export class Service {
   /** @param logged whether anything of the head was logged */
   dropHead(client: Connection, logged: boolean): void {
     if (logged) this.#context.replicator()?.dropHead(flowOf(client.remote, client.local));
-  }
-
-  #yield(intake: Intake): void {
-    this.#context.counters.yielded++;
-    intake.yield();
   }
 
   /**

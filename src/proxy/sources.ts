@@ -8,11 +8,29 @@ import type { ProxyMember } from './proxy.ts';
 /** Older unacknowledged messages mean that replication stalls. */
 const STALLED = SECOND;
 
+/**
+ * Counters only grow, and what is left of a difference does not when what it lacks was counted first: packets
+ * that were spliced without having come from the link, or that were left out.
+ */
+function rising(): (value: number) => number {
+  let highest = 0;
+  return (value) => {
+    highest = Math.max(highest, value);
+    return highest;
+  };
+}
+
 /** A live view of `proxy`: every field is read when it is asked for. */
 export function sourcesOf(proxy: ProxyMember): MetricSources {
   const { host, splices, holdings } = proxy;
   const { table, splicer } = splices;
   const { counters: passed } = splicer;
+  const slow = {
+    framesIn: rising(),
+    bytesIn: rising(),
+    framesOut: rising(),
+    bytesOut: rising(),
+  };
   return {
     cluster: proxy.config.cluster.name,
     member: proxy.member,
@@ -27,10 +45,13 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
       return {
         fastToBackend: { frames: framesToBackend, bytes: bytesToBackend },
         fastToClient: { frames: framesToClient, bytes: bytesToClient },
-        slowReceived: { frames: received - frames, bytes: receivedBytes - bytes },
+        slowReceived: {
+          frames: slow.framesIn(received - frames),
+          bytes: slow.bytesIn(receivedBytes - bytes),
+        },
         slowSent: {
-          frames: sent - frames + passed.acknowledgmentsLeftOut,
-          bytes: Math.max(0, sentBytes - bytes),
+          frames: slow.framesOut(sent - frames + passed.acknowledgmentsLeftOut),
+          bytes: slow.bytesOut(sentBytes - bytes),
         },
       };
     },

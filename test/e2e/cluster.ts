@@ -72,7 +72,12 @@ export class TestLab implements AsyncDisposable {
     const state = mkdtempSync(join(tmpdir(), 'suture-e2e-'));
     // A state of its own: a lab that is up on this machine is none of ours.
     process.env.XDG_RUNTIME_DIR = state;
-    return new TestLab(await Lab.up(input, { folder }), state);
+    try {
+      return new TestLab(await Lab.up(input, { folder }), state);
+    } catch (error) {
+      rmSync(state, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

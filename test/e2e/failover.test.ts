@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { below, seededRandom } from '../../src/env/random.ts';
+import type { FaultVerb } from '../../src/lab/event.ts';
 import { program, TestLab, topology, whyNoCluster } from './cluster.ts';
 import type { TrafficReport } from './programs/traffic.ts';
 
@@ -11,7 +12,7 @@ const why = await whyNoCluster();
 /** What the client's kernel counts when a connection ends by a reset or cannot be opened. */
 const RESETS = ['Tcp.EstabResets', 'Tcp.AttemptFails', 'TcpExt.TCPAbortOnTimeout'];
 
-describe.skipIf(why !== undefined)('kill -9 of the proxy that serves', () => {
+describe.skipIf(why !== undefined)('failures of the proxy that serves', () => {
   let lab: TestLab;
   beforeAll(async () => {
     lab = await TestLab.up(topology);
@@ -23,8 +24,12 @@ describe.skipIf(why !== undefined)('kill -9 of the proxy that serves', () => {
     return RESETS.map((name) => counters.get(name) ?? Number.NaN);
   };
 
-  /** Clients of every kind, a kill among them, and the member's return before they are done. */
-  async function killAmidst(member: string, seed: number): Promise<TrafficReport> {
+  /** Clients of every kind, a failure among them, and the member's return before they are done. */
+  async function failAmidst(
+    member: string,
+    [failure, cure]: readonly [FaultVerb, FaultVerb],
+    seed: number,
+  ): Promise<TrafficReport> {
     const nextHop = member === 'a' ? '10.1.0.11' : '10.1.0.12';
     await lab.run('router', ['ip', 'route', 'replace', '10.0.0.100', 'via', nextHop]);
     const options = JSON.stringify({ seed, forMs: 3_500 });
@@ -37,21 +42,34 @@ describe.skipIf(why !== undefined)('kill -9 of the proxy that serves', () => {
     const closed = once(reader, 'close');
     await once(reader, 'line');
     await sleep(below(seededRandom(seed), 300));
-    await lab.lab.fail('kill', member);
+    await lab.lab.fail(failure, member);
     await sleep(600);
-    await lab.lab.fail('restart', member);
+    await lab.lab.fail(cure, member);
     await closed;
     return JSON.parse(lines[1] ?? '{}') as TrafficReport;
   }
 
-  for (const [round, member] of ['a', 'b', 'a', 'b'].entries()) {
-    test(`round ${round + 1}, ${member}: no client notices more than a pause`, async () => {
+  const failures: readonly (readonly [string, FaultVerb, FaultVerb])[] = [
+    ['a', 'kill', 'restart'],
+    ['b', 'kill', 'restart'],
+    ['a', 'kill', 'restart'],
+    ['b', 'kill', 'restart'],
+    ['a', 'pause', 'resume'],
+    ['b', 'link-down', 'link-up'],
+  ];
+  for (const [round, [member, ...verbs]] of failures.entries()) {
+    test(`round ${round + 1}, ${verbs[0]} ${member}: no client notices more than a pause`, async () => {
       for (const name of ['a', 'b']) {
         await expect.poll(() => lab.health(name), { timeout: 20_000 }).toBe('ok');
       }
       const before = await resets();
-      const report = await killAmidst(member, round + 1);
+      const survivor = member === 'a' ? 'b' : 'a';
+      const adoptions = async () =>
+        (await lab.metrics(survivor)).get('suture_adoptions_total') ?? 0;
+      const adopted = await adoptions();
+      const report = await failAmidst(member, verbs, round + 1);
       console.log(JSON.stringify(report.done), `longest gap ${report.longestGapMs} ms`);
+      expect(await adoptions()).toBeGreaterThan(adopted);
       expect(report.faults).toEqual([]);
       expect(Object.keys(report.done)).toHaveLength(11);
       expect(await resets()).toEqual(before);

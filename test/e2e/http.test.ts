@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findProgram } from '../../src/lab/find-program.ts';
 import { TestLab, topology, whyNoCluster } from './cluster.ts';
 import { chunksOf, digestOf } from './content.ts';
 import type { Talk } from './programs/talk.ts';
 
 const why = await whyNoCluster();
+const wrk = findProgram('wrk');
+if (wrk === undefined) console.warn('skipped: tests with wrk, which is not installed');
 const HOST = 'http://10.0.0.100';
 
 describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
@@ -56,7 +59,7 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
     ['with keep-alive', ''],
     ['with a new connection each', "-H 'Connection: close'"],
   ]) {
-    test(`wrk -c64 ${how}: no error`, async () => {
+    test.skipIf(wrk === undefined)(`wrk -c64 ${how}: no error`, async () => {
       const report = await client(`wrk -c64 -t2 -d3s ${header} ${HOST}/bytes/1/100`);
       expect(report).not.toMatch(/Socket errors|Non-2xx/);
       expect(Number(/(\d+) requests in/.exec(report)?.[1])).toBeGreaterThan(300);
@@ -64,14 +67,9 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
   }
 
   test('a backend that refuses, that is not there, or that is silent: the next one answers', async () => {
-    await lab.run('web1', [
-      'nft',
-      'add table ip f; add chain ip f in { type filter hook input priority 0; }; add rule ip f in tcp dport 82 drop',
-    ]);
-    await lab.run('web2', [
-      'nft',
-      'add table ip f; add chain ip f in { type filter hook input priority 0; }; add rule ip f in tcp dport 82 drop',
-    ]);
+    // What comes from port 82 has no way to go.
+    const silence = ['ip', 'rule', 'add', 'ipproto', 'tcp', 'sport', '82', 'blackhole'];
+    for (const host of ['web1', 'web2']) await lab.run(host, silence);
     for (const path of ['refusing', 'absent', 'silent']) {
       for (let turn = 0; turn < 3; turn++) {
         expect([path, await status(`${HOST}/${path}/bytes/1/100`)]).toEqual([path, '200']);
@@ -192,6 +190,9 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
   });
 
   test('10,000 connections leave nothing behind', async () => {
+    // Answers of the proxies' own leave TIME-WAIT behind for a minute.
+    const waiting = 'suture_resources{kind="connections"}';
+    const before = (await lab.metrics('a')).get(waiting) ?? 0;
     const config = `url = "${HOST}/bytes/1/100"\noutput = /dev/null\n`.repeat(2_500);
     const one = `curl -sS -H 'Connection: close' -w '%{http_code} %{size_download}\\n' -K`;
     const { code, stdout } = await lab.lab.exec(
@@ -206,13 +207,13 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
         return [
           'suture_splices_active',
           'suture_resources{kind="intakes"}',
-          'suture_resources{kind="connections"}',
           'suture_resources{kind="relays"}',
           'suture_resources{kind="heads"}',
           'suture_replication_unacked_records',
         ].map((name) => metrics.get(name));
       };
-      await expect.poll(left, { timeout: 10_000 }).toEqual([0, 0, 0, 0, 0, 0]);
+      await expect.poll(left, { timeout: 10_000 }).toEqual([0, 0, 0, 0, 0]);
+      expect((await lab.metrics(member)).get(waiting)).toBeLessThanOrEqual(before);
       // Timers come and go by themselves, but not 10,000 of them.
       const timers = (await lab.metrics(member)).get('suture_resources{kind="timers"}');
       expect(timers).toBeLessThan(50);

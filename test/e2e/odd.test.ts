@@ -123,6 +123,25 @@ describe.skipIf(why !== undefined)('odd backends and paths', () => {
     child.kill();
   });
 
+  test('a packet has one hop less to live behind the proxy', async () => {
+    const expired = async () =>
+      (await lab.metrics('a')).get('suture_drops_total{reason="spliceTtlExpired"}');
+    const live = (hops: number) =>
+      lab.run('client', ['sysctl', '-w', `net.ipv4.ip_default_ttl=${hops}`]);
+    // The router takes one, the proxy takes one.
+    await live(3);
+    expect(await download('client', 83)).toBe(digestOf(83, LENGTH));
+    expect(await expired()).toBe(0);
+    await live(2);
+    const url = `http://10.0.0.100:83/bytes/1/${LENGTH}`;
+    expect(
+      (await lab.lab.exec('client', ['curl', '-s', '-o', '/dev/null', '--max-time', '1', url]))
+        .code,
+    ).toBe(28);
+    expect(await expired()).toBeGreaterThan(0);
+    await live(64);
+  });
+
   test('a path narrower than the ends: ICMP errors find their way to the backend', async () => {
     expect(await download('far', 83)).toBe(digestOf(83, LENGTH));
     const { stdout } = await lab.lab.exec('web3', ['ip', 'route', 'get', '10.1.0.21']);

@@ -14,7 +14,7 @@ import {
 import { type ProxyConfig, parseProxyConfig } from '../../src/proxy/config.ts';
 import { ProxyMember } from '../../src/proxy/proxy.ts';
 import { ACTIVE } from '../../src/replication/member.ts';
-import { Simulation } from '../../src/sim/index.ts';
+import { type SimulatedPort, Simulation } from '../../src/sim/index.ts';
 import { isSourceTaken } from '../../src/splice/join.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { ScriptedClient, type Step, WebServer } from './peers.ts';
@@ -82,6 +82,10 @@ export class Cluster {
   resets = 0;
   /** What broke an invariant, in words. */
   readonly violations: string[] = [];
+  /** Segments that each member sent to clients. */
+  readonly toClients = new Map<string, number>();
+  /** The members' cables. */
+  readonly ports = new Map<Name, SimulatedPort>();
   /** Members that do not breathe at the moment. */
   readonly #paused = new Set<ProxyMember>();
   readonly #config: ProxyConfig;
@@ -147,6 +151,7 @@ export class Cluster {
       random: seededRandom(++this.#seed),
     });
     this.members.set(name, member);
+    this.ports.set(name, port);
     this.simulation.add(member.host, port);
     member.start();
   }
@@ -211,7 +216,7 @@ export class Cluster {
     }
   }
 
-  #port() {
+  #port(): SimulatedPort {
     const trouble = this.#trouble;
     const conditions = { loss: trouble, duplication: trouble, reordering: trouble };
     return this.simulation.port({ conditions: { delay: this.#delay, ...conditions } });
@@ -245,8 +250,10 @@ export class Cluster {
   }
 
   #fromMember(member: ProxyMember, segment: Seen): void {
-    if (segment.source === (HTTP.address as number)) this.#toClient(segment);
-    else this.#toBackend(member, segment);
+    if (segment.source === (HTTP.address as number)) {
+      this.toClients.set(member.member, (this.toClients.get(member.member) ?? 0) + 1);
+      this.#toClient(segment);
+    } else this.#toBackend(member, segment);
   }
 
   /** Invariant I1: what is acknowledged to a client is safe. */

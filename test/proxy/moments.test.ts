@@ -20,8 +20,8 @@ const faults: Readonly<Record<string, (cluster: Cluster) => void>> = {
 };
 
 /** Moments of each scenario at which each fault is tried, spread over all its events. */
-const MOMENTS = 24;
-const SEEDS = 300;
+const MOMENTS = 16;
+const SEEDS = 200;
 
 /** How many events there are from the first moment to the client's end. */
 function eventsOf(scenario: Scenario): number {

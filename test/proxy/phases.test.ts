@@ -223,15 +223,22 @@ test('who was stopped says nothing to clients that others serve now', () => {
   const { cluster, client } = run;
   const a = cluster.member('a');
   cluster.until(() => (cluster.member('b').replicator?.heads.size ?? 0) > 0, 'half a head');
+  const port = cluster.ports.get('a');
+  if (port === undefined) throw new Error('a has no port');
+  // What the others tell it meanwhile does not wait for it.
   cluster.pause('a');
+  port.plugged = false;
+  const said = cluster.toClients.get('a');
   cluster.until(() => client.heard.length > 0, 'the other member serves');
   // Longer than a head may take: its first thought is to tell the client so.
   cluster.simulation.runFor(6 * SECOND);
+  port.plugged = true;
   cluster.resume('a');
   cluster.until(() => isServing(a) && a.counters.fenced > 0, 'it starts anew');
   cluster.simulation.runFor(SECOND);
   expect(faultsOf(run, scenario)).toEqual([]);
   expect(a.counters.yielded).toBe(1);
+  expect(cluster.toClients.get('a')).toBe(said);
   settle(cluster);
 });
 
@@ -281,4 +288,35 @@ test('three members: two die one after the other, in the middle of a head and of
   cluster.until(() => client.closed, 'the client is done');
   expect(faultsOf({ cluster, client }, scenario)).toEqual([]);
   settle(cluster);
+});
+
+test('a member that has not joined yet asks no backend and answers no client', () => {
+  const cluster = new Cluster();
+  cluster.kill('a');
+  cluster.simulation.runFor(500 * MILLISECOND);
+  cluster.start('a');
+  const { host } = cluster.member('a');
+  while (!isServing(cluster.member('a'))) {
+    expect(host.tcp.counters).toMatchObject({ connectsOut: 0, cookiesSent: 0, resetsSent: 0 });
+    cluster.simulation.step();
+  }
+  const client = cluster.connect([...GET.steps], GET.hears.length);
+  cluster.until(() => client.closed, 'the client is done');
+  expect(faultsOf({ cluster, client }, GET)).toEqual([]);
+});
+
+test('members come and go, and nothing of that piles up', () => {
+  const cluster = new Cluster();
+  const { host, holdings } = cluster.member('b');
+  const armed = host.timers.size;
+  for (let turn = 0; turn < 20; turn++) {
+    cluster.kill('a');
+    cluster.until(() => holdings.adopted === 2, 'b holds the addresses of a');
+    cluster.start('a');
+    cluster.until(() => isServing(cluster.member('a')), 'a is back');
+    cluster.until(() => holdings.adopted === 0, 'it has them back');
+  }
+  cluster.simulation.runFor(3 * SECOND);
+  expect(holdings.adoptions).toBe(20);
+  expect(host.timers.size).toBeLessThanOrEqual(armed + 2);
 });

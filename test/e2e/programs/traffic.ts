@@ -21,7 +21,7 @@ export interface TrafficReport {
   /** Exchanges by kind. */
   readonly done: Readonly<Record<string, number>>;
   readonly faults: readonly string[];
-  /** The longest that any client waited for the next byte or the end, in milliseconds. */
+  /** The longest that a download, whose server never rests, waited for its next bytes, in milliseconds. */
   readonly longestGapMs: number;
 }
 
@@ -39,6 +39,7 @@ let seeds = firstSeed * 1_000_000;
 /** One connection: what was heard and is not yet taken, and how it ended. */
 class Line {
   readonly socket: Socket;
+  longestWaitMs = 0;
   #heard = Buffer.alloc(0);
   #ended = false;
   #error: string | undefined;
@@ -113,7 +114,7 @@ class Line {
     const late = sleep(PATIENCE_MS, 'late', { signal: patience.signal }).catch(() => 'woken');
     const outcome = await Promise.race([this.#wake.promise, late]);
     patience.abort();
-    longestGapMs = Math.max(longestGapMs, performance.now() - since);
+    this.longestWaitMs = Math.max(this.longestWaitMs, performance.now() - since);
     if (outcome === 'late') throw new Error(`silence: ${missing}`);
   }
 
@@ -144,6 +145,7 @@ const exchanges: Record<string, (started: () => void) => Promise<void>> = {
     await line.write(get(seed, chunks * 20_000, '?pace=20&chunk=20000&close'));
     started();
     await takeResponse(line, seed, chunks * 20_000);
+    longestGapMs = Math.max(longestGapMs, line.longestWaitMs);
     await line.close();
   },
   async upload(started) {
