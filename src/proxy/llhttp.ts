@@ -83,7 +83,7 @@ export class HeadParser {
    * right and nothing follows it, else the error's number, or `OK` if it is not complete.
    */
   execute(head: Uint8Array): number {
-    this.fields.length = 0;
+    if (this.fields.length > 0) this.fields.length = 0;
     this.keepAlive = false;
     this.bytes.set(head);
     this.#llhttp.llhttp_reset(this.#parser);

@@ -188,7 +188,8 @@ export class Service {
     },
   ): Dial {
     const timeout = this.#context.pools.get(pool.name)?.connectTimeout ?? SECOND;
-    return this.#context.dialer.dial({ ...options, pool, timeout });
+    const { iss, offer, onConnect, onExhausted } = options;
+    return this.#context.dialer.dial({ pool, timeout, iss, offer, onConnect, onExhausted });
   }
 
   canSplice(client: Connection, backend: Connection): boolean {

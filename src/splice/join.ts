@@ -58,7 +58,10 @@ export function recordOf(
     backendSack: backend.negotiated.sack,
     clientMss: client.negotiated.sendMss,
     backendMss: backend.negotiated.sendMss,
-    ...terms,
+    home: terms.home,
+    service: terms.service,
+    recovery: terms.recovery,
+    epoch: terms.epoch,
   };
 }
 

@@ -102,7 +102,7 @@ export class Connection {
     unanswered: 0,
   };
   readonly recovery: RecoveryState = { phase: 'open', point: 0, highRxt: 0, duplicates: 0 };
-  readonly congestion: CongestionState;
+  congestion: CongestionState;
   readonly keepalive: KeepaliveState = {
     idle: 7_200 * SECOND,
     interval: KEEPALIVE_INTERVAL,

@@ -105,7 +105,7 @@ function setMss(connection: Connection, announced: number): void {
     Math.max(offer.mss, stack.maximumSegment(connection.remote.address)),
   );
   connection.mss = negotiated.sendMss - (negotiated.timestamps ? TIMESTAMP_OPTION : 0);
-  Object.assign(connection.congestion, congestionState(connection.mss));
+  connection.congestion = congestionState(connection.mss);
 }
 
 /** A segment for a connection in SYN-SENT (RFC 9293, 3.10.7.3). */

@@ -191,7 +191,13 @@ export class Listener {
     const remote = { address: packet.source, port: segment.sourcePort };
     // What is offered may have changed since the SYN: what the client shows of it counts.
     const current = this.options.offer?.() ?? stack.offerFor(packet.source);
-    const offer = { ...current, sack: true, timestamps: options.hasTimestamps };
+    const { mss: offeredMss, windowScale } = current;
+    const offer: Offer = {
+      mss: offeredMss,
+      windowScale,
+      sack: true,
+      timestamps: options.hasTimestamps,
+    };
     const connection = stack.create(local, remote, iss, offer, {});
     if (connection === undefined) return true;
     stack.counters.cookiesTaken++;
@@ -205,7 +211,9 @@ export class Listener {
       connection.ts.recent = options.timestampValue;
       connection.ts.recentAt = now;
     }
-    establish(connection, { irs, mss, ...memory, timestamps: options.hasTimestamps }, now);
+    const { hasTimestamps: timestamps } = options;
+    const { windowScale: clientScale, sack } = memory;
+    establish(connection, { irs, mss, windowScale: clientScale, sack, timestamps }, now);
     const { snd, negotiated } = connection;
     snd.wnd = segment.window << negotiated.sendScale;
     snd.maxWnd = snd.wnd;

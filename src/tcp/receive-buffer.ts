@@ -96,7 +96,7 @@ export class ReceiveBuffer {
   }
 
   clear(): void {
-    this.#chunks.length = 0;
+    if (this.#length > 0) this.#chunks.length = 0;
     this.#length = 0;
     this.#block = undefined;
     this.#ring = undefined;

@@ -91,7 +91,7 @@ export class SendBuffer {
       this.#chunks[this.#first++] = NOTHING;
     }
     if (this.#first === this.#chunks.length) {
-      this.#chunks.length = 0;
+      if (this.#first > 0) this.#chunks.length = 0;
       this.#block = undefined;
       this.#first = 0;
       this.#cursorChunk = 0;
