@@ -8,12 +8,16 @@ import { Udp } from '../ip/udp.ts';
 import { Frame } from '../link/frame.ts';
 import type { Link } from '../link/link.ts';
 import { type TcpOptions, TcpStack } from '../tcp/stack.ts';
-import { type Mac, TYPE_IPV4 } from '../wire/ethernet.ts';
+import { type Mac, TYPE_IPV4, TYPE_IPV6 } from '../wire/ethernet.ts';
 import { ETHERNET_AT } from '../wire/layout.ts';
 import { BreathClock } from './breath-clock.ts';
 
 /** Frames that one breath takes at most, so that timers and the event loop get their turn. */
 const BURST = 64;
+/** Breaths in a row that put off the timers while frames wait, which may be what disarms them. */
+const PATIENCE = 16;
+/** A host whose timers are this late stood still. */
+const STALL: Micros = 50 * MILLISECOND;
 /** Breaths in a row before the event loop gets its turn. */
 const BREATHS = 4;
 /**
@@ -22,9 +26,19 @@ const BREATHS = 4;
  */
 const ATTENTION: Micros = 20 * MILLISECOND;
 
-/** What sees IPv4 frames before the stack does. True: consumed. */
+/** What sees IP frames before the stack does. True: consumed. */
 export interface FastPath {
   handle(frame: Frame, now: Micros): boolean;
+}
+
+/** What a host does about IPv6 by itself. Addresses and routes that are given to `Host.ip` need none of it. */
+export interface Ipv6Options {
+  /** Has the link-local address that the MAC makes (RFC 4291, appendix A). */
+  linkLocal?: boolean;
+  /** Asks for routers and takes default routes, prefixes and MTU from them; with a link-local address. */
+  discoverRouters?: boolean;
+  /** Reports the groups it listens to, where switches snoop (RFC 3810). */
+  reportGroups?: boolean;
 }
 
 export interface HostOptions {
@@ -32,6 +46,7 @@ export interface HostOptions {
   mac: Mac;
   clock?: Clock;
   random?: Random;
+  ipv6?: Ipv6Options;
   tcp?: Omit<TcpOptions, 'ip' | 'clock' | 'timers' | 'random'>;
 }
 
@@ -49,16 +64,21 @@ export class Host {
   readonly #frame = new Frame();
   readonly #endings: ((now: Micros) => void)[] = [];
   #stopped = false;
+  #putOff = 0;
 
-  constructor({ link, mac, clock = systemClock, random = systemRandom(), tcp }: HostOptions) {
+  constructor({ link, mac, clock = systemClock, random = systemRandom(), tcp, ipv6 }: HostOptions) {
     this.link = link;
     this.#clock = new BreathClock(clock);
     this.clock = this.#clock;
     this.random = random;
     const { timers } = this;
-    this.ip = new Ip({ link, mac, clock: this.clock, timers });
+    this.ip = new Ip({ link, mac, clock: this.clock, timers, random });
     this.udp = new Udp(this.ip);
     this.tcp = new TcpStack({ ...tcp, ip: this.ip, clock: this.clock, timers, random });
+    this.ip.input.onWhole = (frame, now) => this.fastPath?.handle(frame, now) ?? false;
+    if (ipv6?.reportGroups === true) this.ip.reportGroups();
+    if (ipv6?.linkLocal === true || ipv6?.discoverRouters === true) this.ip.addLinkLocalAddress();
+    if (ipv6?.discoverRouters === true) this.ip.discoverRouters();
     this.ip.onUnreachable = (neighbour: Address) => this.tcp.unreachable(neighbour);
   }
 
@@ -70,13 +90,18 @@ export class Host {
   /** Handles what has arrived and what is due; returns how many frames there were. */
   breath(): number {
     const now = this.#clock.inhale();
+    const stalled = now - this.timers.nextAt > STALL;
     try {
       let frames = 0;
       while (frames < BURST && this.link.receive(this.#frame)) {
         frames++;
         this.#receive(this.#frame, now);
       }
-      this.timers.run(now);
+      // After a stall the acknowledgments that disarm a timer may be further back.
+      if (frames < BURST || !stalled || ++this.#putOff > PATIENCE) {
+        this.#putOff = 0;
+        this.timers.run(now);
+      }
       for (const flush of this.#endings) flush(now);
       this.counters.breaths++;
       this.counters.frames += frames;
@@ -117,12 +142,10 @@ export class Host {
       this.counters.foreign++;
       return;
     }
-    if (
-      this.fastPath !== undefined &&
-      frame.view.getUint16(ETHERNET_AT + 12) === TYPE_IPV4 &&
-      this.fastPath.handle(frame, now)
-    ) {
-      return;
+    const { fastPath } = this;
+    if (fastPath !== undefined) {
+      const type = frame.view.getUint16(ETHERNET_AT + 12);
+      if ((type === TYPE_IPV4 || type === TYPE_IPV6) && fastPath.handle(frame, now)) return;
     }
     this.ip.receive(frame, now);
   }

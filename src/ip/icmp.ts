@@ -1,14 +1,15 @@
 // ICMP (RFC 792, RFC 1122 section 3.2.2): answers to echo, errors that we send, errors that we get.
-import { type Micros, SECOND } from '../env/clock.ts';
+import type { Micros } from '../env/clock.ts';
 import { Frame } from '../link/frame.ts';
 import * as icmp from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { NETWORK_AT } from '../wire/layout.ts';
 import { type Address, fromIpv4 } from './address.ts';
+import { ErrorLimit } from './error-limit.ts';
 import type { Packet, PathError, Protocol } from './packet.ts';
+import { plateauBelow } from './path-mtu.ts';
+import type { TransportSegment } from './transport-checksum.ts';
 
-/** Errors a second that we send at most, to everybody together (RFC 1812, 4.3.2.8). */
-const ERRORS_PER_SECOND = 100;
 /** What an error quotes: the IP header and at least 8 bytes (RFC 1812 asks for up to 576 in all). */
 const QUOTE = 548;
 const BODY_AT = NETWORK_AT + ipv4.IPV4_LENGTH;
@@ -24,9 +25,17 @@ export interface IcmpCounters {
 
 /** What ICMP needs of its IP layer. */
 export interface IcmpOutput {
-  /** Sends the ICMP message in `[BODY_AT, frame.end)`. */
-  send(frame: Frame, source: Address, destination: Address, protocol: number): boolean;
+  /** Sends the ICMP message behind the place of the IP header. */
+  send(
+    frame: Frame,
+    source: Address,
+    destination: Address,
+    protocol: number,
+    segment?: TransportSegment,
+  ): boolean;
   isLocal(address: Address): boolean;
+  /** The address of ours to talk to `destination` from. */
+  sourceFor(destination: Address): Address | undefined;
   protocol(number: number): Protocol | undefined;
 }
 
@@ -40,9 +49,9 @@ export class Icmp implements Protocol {
     ignored: 0,
   };
   readonly #output: IcmpOutput;
-  readonly #frame = new Frame(BODY_AT + icmp.ICMP_LENGTH + 65_536);
-  #allowance = ERRORS_PER_SECOND;
-  #filledAt: Micros = 0;
+  readonly #limit = new ErrorLimit();
+  /** For messages of our own, made when first needed. */
+  #own: Frame | undefined;
 
   constructor(output: IcmpOutput) {
     this.#output = output;
@@ -70,27 +79,31 @@ export class Icmp implements Protocol {
     const aboutError =
       packet.protocol === ipv4.PROTOCOL_ICMP &&
       (packet.end - packet.payload < 1 || icmp.isError(icmp.type(view, packet.payload)));
-    if (aboutError || !this.#output.isLocal(packet.destination) || !this.#allow(now)) {
+    if (aboutError || !this.#output.isLocal(packet.destination) || !this.#limit.allow(now)) {
       this.counters.errorsSuppressed++;
       return;
     }
     const quoted = Math.min(packet.end - packet.header, QUOTE);
     const at = BODY_AT + icmp.ICMP_LENGTH;
-    this.#frame.bytes.set(bytes.subarray(packet.header, packet.header + quoted), at);
-    this.#frame.end = at + quoted;
-    icmp.write(this.#frame.view, BODY_AT, this.#frame.end, type, code, detail);
+    this.#own ??= new Frame();
+    const own = this.#own;
+    own.bytes.set(bytes.subarray(packet.header, packet.header + quoted), at);
+    own.end = at + quoted;
+    icmp.write(own.view, BODY_AT, own.end, type, code, detail);
     this.counters.errorsSent++;
-    this.#output.send(this.#frame, packet.destination, packet.source, ipv4.PROTOCOL_ICMP);
+    this.#output.send(own, packet.destination, packet.source, ipv4.PROTOCOL_ICMP);
   }
 
   #echo(packet: Packet): void {
     const { view, bytes } = packet.frame;
     this.counters.echoes++;
     const rest = view.getUint32(packet.payload + 4);
-    this.#frame.bytes.set(bytes.subarray(packet.payload, packet.end), BODY_AT);
-    this.#frame.end = BODY_AT + packet.end - packet.payload;
-    icmp.write(this.#frame.view, BODY_AT, this.#frame.end, icmp.ECHO_REPLY, 0, rest);
-    this.#output.send(this.#frame, packet.destination, packet.source, ipv4.PROTOCOL_ICMP);
+    this.#own ??= new Frame();
+    const own = this.#own;
+    own.bytes.set(bytes.subarray(packet.payload, packet.end), BODY_AT);
+    own.end = BODY_AT + packet.end - packet.payload;
+    icmp.write(own.view, BODY_AT, own.end, icmp.ECHO_REPLY, 0, rest);
+    this.#output.send(own, packet.destination, packet.source, ipv4.PROTOCOL_ICMP);
   }
 
   /** Hands an error to the protocol whose packet it quotes. */
@@ -111,7 +124,7 @@ export class Icmp implements Protocol {
     }
     const error: PathError = {
       kind,
-      mtu: kind === 'too-big' ? icmp.nextHopMtu(view, packet.payload) : 0,
+      mtu: kind === 'too-big' ? tooBigFor(view, packet.payload, quoted) : 0,
       source,
       destination: fromIpv4(ipv4.destination(view, quoted)),
       protocol: ipv4.protocol(view, quoted),
@@ -120,21 +133,15 @@ export class Icmp implements Protocol {
     };
     this.#output.protocol(error.protocol)?.pathError(error, now);
   }
-
-  /** A bucket that fills with time. */
-  #allow(now: Micros): boolean {
-    const filled = ((now - this.#filledAt) / SECOND) * ERRORS_PER_SECOND;
-    this.#allowance = Math.min(ERRORS_PER_SECOND, this.#allowance + filled);
-    this.#filledAt = now;
-    if (this.#allowance < 1) return false;
-    this.#allowance--;
-    return true;
-  }
 }
 
-/** A quote may be cut short, so its total length says nothing. */
+/**
+ * A quote may be cut short, so its total length says nothing. Of a later fragment it says nothing that could be
+ * told apart from payload.
+ */
 function quotedHeaderLength(view: DataView, at: number, end: number): number {
   if (end - at < ipv4.IPV4_LENGTH || view.getUint8(at) >> 4 !== 4) return -1;
+  if (ipv4.fragmentOffset(view, at) !== 0) return -1;
   const length = (view.getUint8(at) & 0x0f) * 4;
   return length >= ipv4.IPV4_LENGTH ? length : -1;
 }
@@ -146,4 +153,10 @@ function errorKind(type: number, code: number): PathError['kind'] | undefined {
   return code === icmp.PORT_UNREACHABLE || code === icmp.PROTOCOL_UNREACHABLE
     ? 'refused'
     : 'unreachable';
+}
+
+/** The MTU that a router names, or for one older than RFC 1191 the next plateau below the packet's length. */
+function tooBigFor(view: DataView, at: number, quoted: number): number {
+  const named = icmp.nextHopMtu(view, at);
+  return named > 0 ? named : plateauBelow(ipv4.totalLength(view, quoted));
 }

@@ -1,22 +1,40 @@
-// The network layer of one host: what arrives for us goes to its protocol, what we send finds its way.
+// The network layer of one host: what arrives for us goes to its protocol, what we send finds its way. One
+// logic for both families; what is each family's own lies in its file.
 import type { Clock, Micros } from '../env/clock.ts';
+import type { Random } from '../env/random.ts';
 import type { Timers } from '../env/timers.ts';
 import type { Frame } from '../link/frame.ts';
 import type { Link } from '../link/link.ts';
-import { complement, fold, sumBytes } from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
-import * as icmpWire from '../wire/icmp.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../wire/layout.ts';
 import * as virtio from '../wire/virtio.ts';
-import { type Address, fromIpv4, isHost, toIpv4 } from './address.ts';
+import { type Address, isGroup, parsePrefix } from './address.ts';
 import { Arp } from './arp.ts';
-import { Icmp } from './icmp.ts';
+import { fragment } from './fragmentation.ts';
+import { Icmp, type IcmpOutput } from './icmp.ts';
+import { Icmpv6 } from './icmpv6.ts';
+import { IpInput } from './input.ts';
+import { writeIpv4 } from './ipv4-family.ts';
+import { writeIpv6Header } from './ipv6-family.ts';
+import { LocalAddresses } from './local-addresses.ts';
+import { Mld } from './mld.ts';
+import { linkLocalAddress } from './multicast.ts';
+import { Ndp } from './ndp.ts';
 import { type Hop, NeighbourCache, NO_HOP } from './neighbours.ts';
-import { Packet, type Protocol } from './packet.ts';
+import type { Protocol } from './packet.ts';
+import { MINIMUM_PATH_MTU, PathMtus } from './path-mtu.ts';
+import { RouterDiscovery } from './router-discovery.ts';
 import { type Route, Routes } from './routes.ts';
+import { finishTransport, type TransportSegment } from './transport-checksum.ts';
+
+export { isTransportIntact, type TransportSegment } from './transport-checksum.ts';
 
 const TIME_TO_LIVE = 64;
+const IPV4_PAYLOAD_AT = NETWORK_AT + ipv4.IPV4_LENGTH;
+const IPV6_PAYLOAD_AT = NETWORK_AT + ipv6.IPV6_LENGTH;
+const LINK_LOCAL = parsePrefix('fe80::/64');
 
 export interface IpCounters {
   received: number;
@@ -24,9 +42,13 @@ export interface IpCounters {
   malformed: number;
   badChecksum: number;
   notForUs: number;
-  /** Packets whose source nobody can have, or that came as broadcast though they are for one host. */
+  /** Packets whose source nobody can have, or that came to all though they are for one host. */
   martians: number;
+  /** Packets that ask for a route of their sender's choice. */
+  sourceRouted: number;
   fragments: number;
+  /** Packets of ours that were cut. */
+  fragmented: number;
   noProtocol: number;
   noRoute: number;
   unknownType: number;
@@ -37,16 +59,7 @@ export interface IpOptions {
   mac: ethernet.Mac;
   clock: Clock;
   timers: Timers;
-}
-
-/** Facts about a transport segment that the headers below it need. */
-export interface TransportSegment {
-  /** Offset of the checksum field in the transport header. */
-  readonly checksumOffset: number;
-  /** Bytes of the transport header with options. */
-  readonly headerLength: number;
-  /** Payload bytes a segment when the frame is to leave as a train; 0 for a single one. */
-  readonly segmentSize: number;
+  random: Random;
 }
 
 export class Ip {
@@ -57,7 +70,9 @@ export class Ip {
     badChecksum: 0,
     notForUs: 0,
     martians: 0,
+    sourceRouted: 0,
     fragments: 0,
+    fragmented: 0,
     noProtocol: 0,
     noRoute: 0,
     unknownType: 0,
@@ -66,41 +81,69 @@ export class Ip {
   readonly mac: ethernet.Mac;
   readonly neighbours: NeighbourCache;
   readonly arp: Arp;
+  readonly ndp: Ndp;
   readonly icmp: Icmp;
+  readonly icmpv6: Icmpv6;
   readonly routes = new Routes();
+  readonly input: IpInput;
   /** Told of next hops that do not answer. */
   onUnreachable: ((neighbour: Address) => void) | undefined;
   readonly #clock: Clock;
+  readonly #timers: Timers;
   readonly #protocols = new Map<number, Protocol>();
-  /** Local addresses; true for those that we answer ARP for. */
-  readonly #local = new Map<Address, boolean>();
-  #received: Packet | undefined;
+  readonly #local = new LocalAddresses();
+  readonly #paths = new PathMtus();
   #identification = 0;
+  /** Identifications of fragments are not to be guessed (RFC 7739). */
+  readonly #random: Random;
 
-  constructor({ link, mac, clock, timers }: IpOptions) {
+  constructor({ link, mac, clock, timers, random }: IpOptions) {
     this.link = link;
     this.mac = mac;
     this.#clock = clock;
+    this.#timers = timers;
+    this.#random = random;
+    const local = this.#local;
     this.neighbours = new NeighbourCache({
       link,
       clock,
       timers,
-      solicit: (address, known) => this.arp.solicit(address, known),
-      unreachable: (address) => this.onUnreachable?.(address),
+      solicit: (address, known) =>
+        typeof address === 'number'
+          ? this.arp.solicit(address, known)
+          : this.ndp.solicit(address, known),
+      unreachable: (address) => {
+        this.routes.demote(address);
+        this.onUnreachable?.(address);
+      },
     });
     this.arp = new Arp({
       link,
       mac,
-      owns: (address) => this.#local.get(address) === true,
-      sourceFor: () => this.#firstOwned(),
+      owns: (address) => local.owns(address),
+      sourceFor: (target) => local.sourceFor(target),
     });
-    this.icmp = new Icmp({
-      send: (frame, source, destination, protocol) =>
-        this.send(frame, source, destination, protocol),
-      isLocal: (address) => this.#local.has(address),
+    const { neighbours } = this;
+    this.ndp = new Ndp({ link, mac, clock, timers, random, local, neighbours });
+    const output: IcmpOutput = {
+      send: (frame, source, destination, protocol, segment) =>
+        this.send(frame, source, destination, protocol, segment),
+      isLocal: (address) => local.has(address),
+      sourceFor: (destination) => local.sourceFor(destination),
       protocol: (number) => this.#protocols.get(number),
-    });
+    };
+    this.icmp = new Icmp(output);
+    this.icmpv6 = new Icmpv6(output, this.ndp);
     this.register(ipv4.PROTOCOL_ICMP, this.icmp);
+    this.register(ipv6.PROTOCOL_ICMPV6, this.icmpv6);
+    this.input = new IpInput({
+      counters: this.counters,
+      icmp: this.icmp,
+      icmpv6: this.icmpv6,
+      timers,
+      local,
+      protocols: this.#protocols,
+    });
   }
 
   register(number: number, protocol: Protocol): void {
@@ -108,27 +151,91 @@ export class Ip {
   }
 
   /**
-   * Makes an address ours.
+   * Makes an address ours, at once: who takes an address over must not wait.
    * @param answer false for a service address, which routers reach through another address of ours
    */
   addAddress(address: Address, answer = true): void {
-    this.#local.set(address, answer);
+    this.ndp.cancel(address);
+    this.#local.add(address, answer);
+  }
+
+  /**
+   * Makes an IPv6 address ours if within a second nobody on the link says that it is his (RFC 4862, 5.4); an
+   * IPv4 address at once.
+   * @param settled told whether it is ours now
+   */
+  addTentativeAddress(address: Address, settled?: (ours: boolean) => void): void {
+    if (typeof address === 'number') {
+      this.addAddress(address);
+      settled?.(true);
+      return;
+    }
+    this.ndp.detect(address, (unique) => {
+      if (unique) this.#local.add(address, true);
+      settled?.(unique);
+    });
+  }
+
+  /** Adds the link-local address that the MAC makes, and the route to its like; the address. */
+  addLinkLocalAddress(): Address {
+    const address = linkLocalAddress(this.mac);
+    this.addAddress(address);
+    if (LINK_LOCAL !== undefined) this.addRoute({ prefix: LINK_LOCAL });
+    return address;
   }
 
   removeAddress(address: Address): void {
-    this.#local.delete(address);
+    this.ndp.cancel(address);
+    this.#local.remove(address);
   }
 
   isLocal(address: Address): boolean {
     return this.#local.has(address);
   }
 
+  /** The address of ours to talk to `destination` from; undefined if there is none of its family. */
+  sourceFor(destination: Address): Address | undefined {
+    return this.#local.sourceFor(destination);
+  }
+
+  /** Tells everybody on the link that `address` is here now: gratuitous ARP, or an unsolicited advertisement. */
+  announce(address: Address): void {
+    if (typeof address === 'number') this.arp.announce(address);
+    else this.ndp.announce(address);
+  }
+
   addRoute(route: Route): void {
     this.routes.add(route);
   }
 
+  /** Learns default routers and prefixes from advertisements from now on, and asks for them. */
+  discoverRouters(): RouterDiscovery {
+    const discovery = new RouterDiscovery({
+      timers: this.#timers,
+      routes: this.routes,
+      solicit: () => this.ndp.solicitRouters(),
+      linkMtu: this.link.mtu,
+    });
+    this.ndp.routers = discovery;
+    discovery.start(this.#clock.now());
+    return discovery;
+  }
+
+  /** Reports the groups that we are in, and changes of them, to routers and to switches that snoop (RFC 3810). */
+  reportGroups(): Mld {
+    const { link, mac } = this;
+    const local = this.#local;
+    const [clock, timers, random] = [this.#clock, this.#timers, this.#random];
+    const mld = new Mld({ link, mac, clock, timers, random, local });
+    this.icmpv6.mld = mld;
+    local.onGroup = (group, joined) => mld.changed(group, joined);
+    for (const group of local.groups()) mld.changed(group, true);
+    return mld;
+  }
+
   /** The next hop towards `destination`, or `NO_HOP` without a route. */
   resolve(destination: Address): Hop {
+    if (isGroup(destination)) return NO_HOP;
     const neighbour = this.routes.nextHop(destination);
     return neighbour === undefined ? NO_HOP : this.neighbours.hop(neighbour);
   }
@@ -143,30 +250,46 @@ export class Ip {
   isOurs(frame: Frame): boolean {
     if (frame.end < NETWORK_AT) return false;
     const destination = ethernet.destination(frame.view, ETHERNET_AT);
-    return destination === this.mac || ethernet.isGroup(destination);
+    return destination === this.mac || this.#local.hears(destination);
   }
 
   /** Takes a frame that `isOurs`. */
   receive(frame: Frame, now: Micros): void {
     const type = ethernet.type(frame.view, ETHERNET_AT);
-    if (type === ethernet.TYPE_IPV4) this.#receiveIpv4(frame, now);
+    if (type === ethernet.TYPE_IPV4) this.input.receiveIpv4(frame, now);
+    else if (type === ethernet.TYPE_IPV6) this.input.receiveIpv6(frame, now);
     else if (type === ethernet.TYPE_ARP) this.arp.receive(frame, this.neighbours, now);
     else this.counters.unknownType++;
   }
 
   /** Where the transport header goes in a frame to `destination`. */
-  payloadAt(_destination: Address): number {
-    return NETWORK_AT + ipv4.IPV4_LENGTH;
+  payloadAt(destination: Address): number {
+    return typeof destination === 'number' ? IPV4_PAYLOAD_AT : IPV6_PAYLOAD_AT;
   }
 
-  /** The largest transport segment, header included, that fits the link in one packet. */
-  maximumPayload(_destination: Address): number {
-    return this.link.mtu - ipv4.IPV4_LENGTH;
+  /** The largest transport segment in bytes, header included, that the path takes in one packet. */
+  maximumPayload(destination: Address): number {
+    return this.pathMtu(destination) + NETWORK_AT - this.payloadAt(destination);
+  }
+
+  /** The largest IP packet in bytes that the path to `destination` takes, as far as we know. */
+  pathMtu(destination: Address): number {
+    return this.#paths.get(destination, this.#linkMtu(destination), this.#clock.now());
   }
 
   /**
-   * Sends the payload in `[payloadAt(destination), frame.end)`: writes all headers below it.
-   * @param segment what to do about a transport checksum, whose field must be zero; none for ICMP
+   * Takes what an ICMP error said about the path to `destination`, once the protocol whose packet it quotes has
+   * found that it sent that packet (RFC 5927, section 7.2).
+   * @param mtu bytes of an IP packet; below the least that we believe in, that least counts
+   */
+  learnPathMtu(destination: Address, mtu: number): void {
+    this.#paths.learn(destination, mtu, this.#linkMtu(destination), this.#clock.now());
+  }
+
+  /**
+   * Sends the payload in `[payloadAt(destination), frame.end)`: writes all headers below it. What is larger than
+   * the path takes, and no train, leaves in fragments.
+   * @param segment what to do about a transport checksum, whose field must be zero; none for ICMP of IPv4
    * @param hop where it goes, when the caller has kept that; a stale one is looked up again
    * @returns false if there is no route
    */
@@ -184,8 +307,16 @@ export class Ip {
       this.counters.noRoute++;
       return false;
     }
-    this.compose(frame, source, destination, protocol, segment, trafficClass);
     this.counters.sent++;
+    const length = frame.end - NETWORK_AT;
+    if (
+      length > MINIMUM_PATH_MTU &&
+      (segment === undefined || segment.segmentSize === 0) &&
+      length > this.pathMtu(destination)
+    ) {
+      return this.#sendFragments(frame, source, destination, protocol, segment, via, trafficClass);
+    }
+    this.compose(frame, source, destination, protocol, segment, trafficClass);
     return this.transmit(frame, via);
   }
 
@@ -197,130 +328,51 @@ export class Ip {
     protocol: number,
     segment?: TransportSegment,
     trafficClass = 0,
+    offload = this.link.offload,
   ): void {
-    const { view } = frame;
-    ipv4.write(
-      view,
-      NETWORK_AT,
-      frame.end - NETWORK_AT,
-      this.#nextIdentification(),
-      ipv4.DONT_FRAGMENT,
-      TIME_TO_LIVE,
-      protocol,
-      toIpv4(source),
-      toIpv4(destination),
-      trafficClass,
-    );
-    virtio.clear(view, VIRTIO_AT);
-    if (segment !== undefined) this.#finishTransport(frame, source, destination, protocol, segment);
-    view.setUint16(ETHERNET_AT + 12, ethernet.TYPE_IPV4);
+    virtio.clear(frame.view, VIRTIO_AT);
+    let at = IPV4_PAYLOAD_AT;
+    if (typeof destination === 'number') {
+      const id = this.#nextIdentification();
+      const now = this.#paths.size > 0 ? this.#clock.now() : 0;
+      const flags = this.#paths.fragments(destination, now) ? 0 : ipv4.DONT_FRAGMENT;
+      writeIpv4(frame, source, destination, protocol, id, flags, TIME_TO_LIVE, trafficClass);
+    } else {
+      at = IPV6_PAYLOAD_AT;
+      const hops = this.ndp.routers?.hopLimit || TIME_TO_LIVE;
+      writeIpv6Header(frame, source, destination, protocol, hops, trafficClass);
+    }
+    if (segment !== undefined) {
+      finishTransport(frame, at, source, destination, protocol, segment, offload);
+    }
   }
 
-  #finishTransport(
+  #sendFragments(
     frame: Frame,
     source: Address,
     destination: Address,
     protocol: number,
-    { checksumOffset, headerLength, segmentSize }: TransportSegment,
-  ): void {
-    const { view, end } = frame;
-    const at = NETWORK_AT + ipv4.IPV4_LENGTH;
-    const pseudo = ipv4.pseudoHeaderSum(toIpv4(source), toIpv4(destination), protocol, end - at);
-    if (!this.link.offload) {
-      const checksum = complement(sumBytes(view, at, end, pseudo));
-      // UDP reserves zero for "none" (RFC 768); for TCP both zeros mean the same.
-      view.setUint16(at + checksumOffset, checksum === 0 ? 0xffff : checksum);
-      return;
-    }
-    view.setUint16(at + checksumOffset, fold(pseudo));
-    const headers = at + headerLength - ETHERNET_AT;
-    const train = segmentSize > 0 && end - at - headerLength > segmentSize;
-    virtio.write(
-      view,
-      VIRTIO_AT,
-      virtio.NEEDS_CSUM,
-      train ? virtio.GSO_TCPV4 : virtio.GSO_NONE,
-      headers,
-      train ? segmentSize : 0,
-      at - ETHERNET_AT,
-      checksumOffset,
-    );
+    segment: TransportSegment | undefined,
+    hop: Hop,
+    trafficClass: number,
+  ): boolean {
+    this.counters.fragmented++;
+    this.compose(frame, source, destination, protocol, segment, trafficClass, false);
+    let sent = true;
+    fragment(frame, this.pathMtu(destination), this.#random.uint32(), (part) => {
+      sent = this.transmit(part, hop) && sent;
+    });
+    return sent;
   }
 
-  #receiveIpv4(frame: Frame, now: Micros): void {
-    const { view } = frame;
-    const header = ipv4.headerLength(view, NETWORK_AT, frame.end);
-    if (header < 0) {
-      this.counters.malformed++;
-      return;
-    }
-    if (!ipv4.isIntact(view, NETWORK_AT, header)) {
-      this.counters.badChecksum++;
-      return;
-    }
-    const destination = fromIpv4(ipv4.destination(view, NETWORK_AT));
-    if (!this.#local.has(destination)) {
-      this.counters.notForUs++;
-      return;
-    }
-    const source = fromIpv4(ipv4.source(view, NETWORK_AT));
-    // RFC 1122, 3.2.1.3 and 3.3.6. A source of ours would make us talk to ourselves.
-    const broadcast = ethernet.isGroup(ethernet.destination(view, ETHERNET_AT));
-    if (broadcast || !isHost(source) || this.#local.has(source)) {
-      this.counters.martians++;
-      return;
-    }
-    if (ipv4.isFragment(view, NETWORK_AT)) {
-      this.counters.fragments++;
-      return;
-    }
-    this.counters.received++;
-    const packet = this.#packetFor(frame);
-    packet.header = NETWORK_AT;
-    packet.source = source;
-    packet.destination = destination;
-    packet.protocol = ipv4.protocol(view, NETWORK_AT);
-    packet.trafficClass = ipv4.trafficClass(view, NETWORK_AT);
-    packet.timeToLive = ipv4.timeToLive(view, NETWORK_AT);
-    packet.payload = NETWORK_AT + header;
-    packet.end = NETWORK_AT + ipv4.totalLength(view, NETWORK_AT);
-    packet.trusted =
-      (virtio.flags(view, VIRTIO_AT) & (virtio.NEEDS_CSUM | virtio.DATA_VALID)) !== 0;
-    packet.segmentSize = virtio.gsoSize(view, VIRTIO_AT);
-    const protocol = this.#protocols.get(packet.protocol);
-    if (protocol !== undefined) protocol.receive(packet, now);
-    else {
-      this.counters.noProtocol++;
-      this.icmp.sendError(packet, icmpWire.UNREACHABLE, icmpWire.PROTOCOL_UNREACHABLE, 0, now);
-    }
-  }
-
-  #packetFor(frame: Frame): Packet {
-    this.#received ??= new Packet(frame);
-    this.#received.frame = frame;
-    return this.#received;
+  #linkMtu(destination: Address): number {
+    return typeof destination === 'number'
+      ? this.link.mtu
+      : (this.ndp.routers?.mtu ?? this.link.mtu);
   }
 
   #nextIdentification(): number {
     this.#identification = (this.#identification + 1) & 0xffff;
     return this.#identification;
   }
-
-  #firstOwned(): Address | undefined {
-    for (const [address, answered] of this.#local) if (answered) return address;
-    return undefined;
-  }
-}
-
-/** True if the transport checksum of a packet holds, over its pseudo-header and payload. */
-export function isTransportIntact(packet: Packet): boolean {
-  if (packet.trusted) return true;
-  const length = packet.end - packet.payload;
-  const pseudo = ipv4.pseudoHeaderSum(
-    toIpv4(packet.source),
-    toIpv4(packet.destination),
-    packet.protocol,
-    length,
-  );
-  return complement(sumBytes(packet.frame.view, packet.payload, packet.end, pseudo)) === 0;
 }

@@ -1,5 +1,5 @@
-// The neighbour cache (RFC 4861, section 5.1, whose states serve ARP as well): from the address of a next
-// hop to its MAC, with bounded memory and a short queue for what waits for the answer.
+// The neighbour cache (RFC 4861, sections 5.1 and 7.3, whose states serve ARP as well): from the address of a
+// next hop to its MAC, with bounded memory and a short queue for what waits for the answer.
 import { type Clock, MILLISECOND, type Micros, SECOND } from '../env/clock.ts';
 import { Timer, type Timers } from '../env/timers.ts';
 import { Frame } from '../link/frame.ts';
@@ -18,8 +18,10 @@ const INCOMPLETE = 1;
 const REACHABLE = 2;
 /** Not confirmed for a while; in use until someone asks. */
 const STALE = 3;
+/** In use since it became stale: asked if it is used later, unless traffic has shown that it is there. */
+const DELAY = 4;
 /** Asked, in use while the answer is awaited. */
-const PROBE = 4;
+const PROBE = 5;
 
 const CAPACITY = 1_024;
 /** Frames that wait for one neighbour; the oldest gives way (RFC 1122, 2.3.2.2 wants at least one). */
@@ -27,6 +29,8 @@ const QUEUE = 16;
 /** Frames that wait for all neighbours together, so that nobody can make us keep many. */
 const QUEUE_ALL = 256;
 const REACHABLE_TIME: Micros = 30 * SECOND;
+/** DELAY_FIRST_PROBE_TIME (RFC 4861, section 10). */
+const DELAY_TIME: Micros = 5 * SECOND;
 const ATTEMPTS = 3;
 /** RFC 1122, 2.3.2.1 forbids more than one request a second for the same address. */
 const RETRY: Micros = SECOND;
@@ -74,6 +78,7 @@ export class NeighbourCache {
   readonly #mac = new Float64Array(CAPACITY);
   readonly #confirmedAt = new Float64Array(CAPACITY);
   readonly #usedAt = new Float64Array(CAPACITY);
+  readonly #delayedUntil = new Float64Array(CAPACITY);
   #queued = 0;
 
   constructor(options: NeighbourOptions) {
@@ -108,7 +113,14 @@ export class NeighbourCache {
     if (state === REACHABLE && now - this.#confirmedAt[slot] > REACHABLE_TIME) {
       this.#state[slot] = STALE;
     }
-    if (this.#state[slot] === STALE) this.#probe(slot, now);
+    if (this.#state[slot] === STALE) {
+      this.#state[slot] = DELAY;
+      this.#delayedUntil[slot] = now + DELAY_TIME;
+    } else if (this.#state[slot] === DELAY && now >= this.#delayedUntil[slot]) {
+      // No timer: who sends nothing more need not know whether the neighbour is still there.
+      this.#state[slot] = PROBE;
+      this.#ask(slot, this.#mac[slot], now);
+    }
     writeMac(frame.view, ETHERNET_AT, this.#mac[slot]);
     this.#options.link.send(frame);
     return true;
@@ -121,8 +133,21 @@ export class NeighbourCache {
     return this.#mac[slot];
   }
 
+  /** Traffic shows that a neighbour gets what we send: it need not be asked (RFC 4861, section 7.3.1). */
+  confirm(hop: Hop, now: Micros): void {
+    if (!this.isCurrent(hop)) return;
+    const slot = hop & 0xffff;
+    const state = this.#state[slot];
+    if (state === INCOMPLETE) return;
+    this.#confirmedAt[slot] = now;
+    if (state === REACHABLE) return;
+    this.#state[slot] = REACHABLE;
+    this.#entries[slot].attempts = 0;
+    this.#options.timers.remove(this.#entries[slot].timer);
+  }
+
   /**
-   * Takes what a neighbour said of itself.
+   * Takes what a neighbour said of itself in an exchange with us: it is there, at this MAC.
    * @param create false for what nobody asked for: it changes an entry, but makes none
    */
   learn(address: Address, mac: Mac, create: boolean, now: Micros): void {
@@ -131,19 +156,57 @@ export class NeighbourCache {
       if (!create) return;
       slot = this.#claim(address);
     }
+    this.#settle(slot, mac, true, now);
+  }
+
+  /**
+   * Takes the MAC that a neighbour named beside something else. That it can reach us is no proof that we reach
+   * it (RFC 4861, section 7.2.3).
+   */
+  suggest(address: Address, mac: Mac, now: Micros): void {
+    const slot = this.#slots.get(address) ?? this.#claim(address);
+    if (this.#state[slot] === INCOMPLETE || this.#mac[slot] !== mac) {
+      this.#settle(slot, mac, false, now);
+    }
+  }
+
+  /**
+   * Takes a neighbour advertisement (RFC 4861, section 7.2.5). It makes no entry.
+   * @param mac -1 if it names none
+   * @param solicited true if it answers us
+   * @param override false if what is known already counts more
+   */
+  advertised(address: Address, mac: Mac, solicited: boolean, override: boolean, now: Micros): void {
+    const slot = this.#slots.get(address);
+    if (slot === undefined) return;
+    const state = this.#state[slot];
+    if (state === INCOMPLETE) {
+      if (mac >= 0) this.#settle(slot, mac, solicited, now);
+      return;
+    }
+    const changed = mac >= 0 && mac !== this.#mac[slot];
+    if (changed && !override) {
+      if (state === REACHABLE) this.#state[slot] = STALE;
+      return;
+    }
+    if (solicited) this.#settle(slot, changed ? mac : this.#mac[slot], true, now);
+    else if (changed) this.#settle(slot, mac, false, now);
+  }
+
+  /** Enters a MAC, confirmed or not, and sends what waited for it. */
+  #settle(slot: number, mac: Mac, confirmed: boolean, now: Micros): void {
     const entry = this.#entries[slot];
     if (this.#state[slot] === INCOMPLETE) this.counters.resolved++;
-    this.#state[slot] = REACHABLE;
+    this.#state[slot] = confirmed ? REACHABLE : STALE;
     this.#mac[slot] = mac;
-    this.#confirmedAt[slot] = now;
+    if (confirmed) this.#confirmedAt[slot] = now;
     entry.attempts = 0;
     this.#options.timers.remove(entry.timer);
+    if (entry.queue.length === 0) return;
     const waiting = entry.queue.splice(0);
     this.#queued -= waiting.length;
-    for (const frame of waiting) {
-      writeMac(frame.view, ETHERNET_AT, mac);
-      this.#options.link.send(frame);
-    }
+    const hop = ((this.#generation[slot] << 16) | slot) >>> 0;
+    for (const frame of waiting) this.transmit(frame, hop, now);
   }
 
   #claim(address: Address): number {
@@ -201,11 +264,6 @@ export class NeighbourCache {
     this.#queued++;
     this.counters.queued++;
     if (entry.attempts === 0) this.#ask(slot, undefined, now);
-  }
-
-  #probe(slot: number, now: Micros): void {
-    this.#state[slot] = PROBE;
-    this.#ask(slot, this.#mac[slot], now);
   }
 
   #ask(slot: number, knownMac: Mac | undefined, now: Micros): void {

@@ -29,7 +29,10 @@ export class Packet {
 /** What an ICMP error says about a packet of ours, in terms that do not depend on the family. */
 export interface PathError {
   readonly kind: 'unreachable' | 'refused' | 'too-big' | 'expired';
-  /** The largest packet that the path takes, for `too-big`; 0 when the router did not say. */
+  /**
+   * The largest IP packet that the path takes in bytes, for `too-big`; else 0. Nobody may believe it before the
+   * quoted packet proves to be one of ours (RFC 5927, section 7); then `Ip.learnPathMtu` takes it.
+   */
   readonly mtu: number;
   /** Source and destination of the quoted packet, as we sent it. */
   readonly source: Address;

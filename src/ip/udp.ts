@@ -2,11 +2,23 @@
 import type { Micros } from '../env/clock.ts';
 import { Frame } from '../link/frame.ts';
 import * as icmp from '../wire/icmp.ts';
-import { PROTOCOL_UDP } from '../wire/ipv4.ts';
+import * as icmpv6 from '../wire/icmpv6.ts';
+import * as ipv4 from '../wire/ipv4.ts';
 import * as udp from '../wire/udp.ts';
-import { type Address, type Endpoint, endpointKey, formatEndpoint } from './address.ts';
+import {
+  type Address,
+  type Endpoint,
+  endpointKey,
+  formatEndpoint,
+  fromIpv4,
+  isUnspecified,
+} from './address.ts';
 import { type Ip, isTransportIntact } from './ip.ts';
+import { UNSPECIFIED_IPV6 } from './multicast.ts';
 import type { Packet, Protocol } from './packet.ts';
+
+const LONGEST = 65_535;
+const ANY_IPV4 = fromIpv4(0);
 
 export interface UdpCounters {
   received: number;
@@ -15,6 +27,8 @@ export interface UdpCounters {
   badChecksum: number;
   noSocket: number;
   tooLong: number;
+  /** Datagrams to a family in which we have no address. */
+  noSource: number;
 }
 
 /** A bound port. Datagrams are handed over as they come; the bytes are only lent. */
@@ -28,7 +42,10 @@ export class UdpSocket {
     this.local = local;
   }
 
-  /** Sends one datagram; what does not fit the link's MTU is dropped and counted. */
+  /**
+   * Sends one datagram, in fragments if the path wants that; one that is larger than IP itself can carry is
+   * dropped and counted.
+   */
   send(to: Address, port: number, payload: Uint8Array): void {
     this.#udp.transmit(this.local, to, port, payload);
   }
@@ -46,6 +63,7 @@ export class Udp implements Protocol {
     badChecksum: 0,
     noSocket: 0,
     tooLong: 0,
+    noSource: 0,
   };
   readonly #ip: Ip;
   readonly #sockets = new Map<number | string, UdpSocket>();
@@ -54,10 +72,13 @@ export class Udp implements Protocol {
   constructor(ip: Ip) {
     this.#ip = ip;
     this.#frame = new Frame();
-    ip.register(PROTOCOL_UDP, this);
+    ip.register(ipv4.PROTOCOL_UDP, this);
   }
 
-  /** @throws Error when the port is taken */
+  /**
+   * Binds a port of one address of ours, of all IPv4 addresses (`0.0.0.0`) or of all of both families (`::`).
+   * @throws Error when the port is taken
+   */
   bind(local: Endpoint): UdpSocket {
     const key = endpointKey(local.address, local.port);
     if (this.#sockets.has(key)) throw new Error(`UDP ${formatEndpoint(local)} is in use already`);
@@ -72,16 +93,22 @@ export class Udp implements Protocol {
 
   transmit(from: Endpoint, to: Address, port: number, payload: Uint8Array): void {
     const total = udp.UDP_LENGTH + payload.length;
-    if (total > this.#ip.maximumPayload(to)) {
-      this.counters.tooLong++;
+    const source = this.#sourceOf(from.address, to);
+    if (source === undefined) {
+      this.counters.noSource++;
       return;
     }
     const at = this.#ip.payloadAt(to);
+    // The length field of IPv4 counts the header, that of IPv6 does not.
+    if (total > (typeof to === 'number' ? LONGEST - ipv4.IPV4_LENGTH : LONGEST)) {
+      this.counters.tooLong++;
+      return;
+    }
     udp.write(this.#frame.view, at, from.port, port, total);
     this.#frame.bytes.set(payload, at + udp.UDP_LENGTH);
     this.#frame.end = at + total;
     this.counters.sent++;
-    this.#ip.send(this.#frame, from.address, to, PROTOCOL_UDP, SEGMENT);
+    this.#ip.send(this.#frame, source, to, ipv4.PROTOCOL_UDP, SEGMENT);
   }
 
   receive(packet: Packet, now: Micros): void {
@@ -91,21 +118,47 @@ export class Udp implements Protocol {
       return;
     }
     packet.end = packet.payload + udp.length(view, packet.payload);
-    if (udp.checksum(view, packet.payload) !== 0 && !isTransportIntact(packet)) {
+    // IPv4 alone lets a sender do without (RFC 8200, section 8.1).
+    const unchecked =
+      typeof packet.destination === 'number' && udp.checksum(view, packet.payload) === 0;
+    if (!unchecked && !isTransportIntact(packet)) {
       this.counters.badChecksum++;
       return;
     }
     const port = udp.destinationPort(view, packet.payload);
-    const socket = this.#sockets.get(endpointKey(packet.destination, port));
+    const socket = this.#find(packet.destination, port);
     if (socket === undefined) {
       this.counters.noSocket++;
-      this.#ip.icmp.sendError(packet, icmp.UNREACHABLE, icmp.PORT_UNREACHABLE, 0, now);
+      this.#refuse(packet, now);
       return;
     }
     this.counters.received++;
     const from = udp.sourcePort(view, packet.payload);
     const payload = bytes.subarray(packet.payload + udp.UDP_LENGTH, packet.end);
     socket.onDatagram?.(packet.source, from, payload);
+  }
+
+  /** The socket of that very address comes before one of all addresses. */
+  #find(local: Address, port: number): UdpSocket | undefined {
+    return (
+      this.#sockets.get(endpointKey(local, port)) ??
+      (typeof local === 'number' ? this.#sockets.get(endpointKey(ANY_IPV4, port)) : undefined) ??
+      this.#sockets.get(endpointKey(UNSPECIFIED_IPV6, port))
+    );
+  }
+
+  /** The address to send from; undefined where the socket and the destination are of different families. */
+  #sourceOf(local: Address, to: Address): Address | undefined {
+    if (local !== UNSPECIFIED_IPV6 && typeof local !== typeof to) return undefined;
+    return isUnspecified(local) ? this.#ip.sourceFor(to) : local;
+  }
+
+  #refuse(packet: Packet, now: Micros): void {
+    if (typeof packet.destination === 'number') {
+      this.#ip.icmp.sendError(packet, icmp.UNREACHABLE, icmp.PORT_UNREACHABLE, 0, now);
+    } else {
+      this.#ip.icmpv6.sendError(packet, icmpv6.UNREACHABLE, icmpv6.PORT_UNREACHABLE, 0, now);
+    }
   }
 
   pathError(): void {

@@ -2,7 +2,9 @@
 import type { Micros } from '../env/clock.ts';
 import { MILLISECOND, SECOND } from '../env/clock.ts';
 import { below, chance, type Random } from '../env/random.ts';
+import { change16, updateFull } from '../wire/checksum.ts';
 import * as ethernet from '../wire/ethernet.ts';
+import * as ipv4 from '../wire/ipv4.ts';
 import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../wire/layout.ts';
 import * as virtio from '../wire/virtio.ts';
 import { Frame } from './frame.ts';
@@ -11,6 +13,10 @@ import { segment } from './segmentation.ts';
 /** Probabilities are from 0 to 1, each frame for itself. */
 export interface Conditions {
   loss: number;
+  /** The frame begins a burst of losses, which takes all that follow until it ends. */
+  bursts: number;
+  /** How long a burst lasts: from 0 to twice this. */
+  burstLength: Micros;
   duplication: number;
   /**
    * One bit of the IP packet is turned over, as by bad memory on the way. A frame without one, which nothing
@@ -20,6 +26,8 @@ export interface Conditions {
   /** The frame is late by `reorderingDelay`, and does not hold up those behind it. */
   reordering: number;
   reorderingDelay: Micros;
+  /** A packet whose sender can do with it is marked as one that met congestion (RFC 3168: ECT becomes CE). */
+  marking: number;
   delay: Micros;
   /** Added to the delay, from 0 to this; it does not change the order. */
   jitter: Micros;
@@ -31,10 +39,13 @@ export interface Conditions {
 
 export const perfect: Readonly<Conditions> = {
   loss: 0,
+  bursts: 0,
+  burstLength: 10 * MILLISECOND,
   duplication: 0,
   corruption: 0,
   reordering: 0,
   reorderingDelay: 2 * MILLISECOND,
+  marking: 0,
   delay: 0,
   jitter: 0,
   rate: Number.POSITIVE_INFINITY,
@@ -51,6 +62,7 @@ export class Channel {
     corrupted: 0,
     reordered: 0,
     overflowed: 0,
+    marked: 0,
     malformed: 0,
   };
   readonly #random: Random;
@@ -59,6 +71,7 @@ export class Channel {
   #busyUntil: Micros = 0;
   /** The arrival that no later frame in order may precede. */
   #lastAt: Micros = 0;
+  #burstUntil: Micros = Number.NEGATIVE_INFINITY;
 
   constructor(random: Random, conditions: Partial<Conditions> = {}) {
     this.#random = random;
@@ -83,7 +96,7 @@ export class Channel {
       counters.overflowed++;
       return;
     }
-    if (chance(random, conditions.loss)) {
+    if (this.#isInBurst(now) || chance(random, conditions.loss)) {
       counters.lost++;
       return;
     }
@@ -95,11 +108,24 @@ export class Channel {
     if (corrupt) counters.corrupted++;
     const copies = chance(random, conditions.duplication) ? 2 : 1;
     counters.duplicated += copies - 1;
+    const mark = conditions.marking > 0 && chance(random, conditions.marking);
     for (let copy = 0; copy < copies; copy++) {
       counters.passed++;
       const arrival = departure + conditions.delay + below(random, conditions.jitter + 1);
-      deliver(this.#copy(frame, corrupt), this.#inOrder(arrival));
+      const each = this.#copy(frame, corrupt);
+      if (mark && markCongestion(each)) counters.marked++;
+      deliver(each, this.#inOrder(arrival));
     }
+  }
+
+  /** Whether a frame at `now` falls into a burst of losses. */
+  #isInBurst(now: Micros): boolean {
+    const { bursts, burstLength } = this.conditions;
+    if (bursts === 0) return false;
+    if (now > this.#burstUntil && chance(this.#random, bursts)) {
+      this.#burstUntil = now + below(this.#random, 2 * burstLength + 1);
+    }
+    return now <= this.#burstUntil;
   }
 
   /** When the frame's last byte leaves, or -1 if there is no room for it to wait. */
@@ -134,6 +160,28 @@ export class Channel {
     return copy;
   }
 }
+
+/** Sets CE in a packet whose sender said that it understands that; false for any other. */
+function markCongestion({ view, end }: Frame): boolean {
+  const type = ethernet.type(view, ETHERNET_AT);
+  if (type === ethernet.TYPE_IPV4 && end >= NETWORK_AT + ipv4.IPV4_LENGTH) {
+    const before = view.getUint16(NETWORK_AT);
+    if (!isCapable(before & 3)) return false;
+    view.setUint16(NETWORK_AT, before | 3);
+    const at = NETWORK_AT + ipv4.CHECKSUM_AT;
+    view.setUint16(at, updateFull(view.getUint16(at), change16(before, before | 3)));
+    return true;
+  }
+  // IPv6 has the two bits across its first two bytes, and no checksum (RFC 8200, section 3).
+  if (type !== ethernet.TYPE_IPV6 || end < NETWORK_AT + 2) return false;
+  const word = view.getUint16(NETWORK_AT);
+  if (!isCapable((word >> 4) & 3)) return false;
+  view.setUint16(NETWORK_AT, word | 0x30);
+  return true;
+}
+
+/** ECT(0) or ECT(1). */
+const isCapable = (ecn: number): boolean => ecn === 1 || ecn === 2;
 
 function holdsIp({ view, end }: Frame): boolean {
   if (end <= NETWORK_AT) return false;

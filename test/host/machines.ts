@@ -7,6 +7,9 @@ import { address } from '../sim/hosts.ts';
 export const LEFT = address('10.0.0.1');
 export const RIGHT = address('10.0.0.2');
 export const SERVICE: Endpoint = { address: RIGHT, port: 80 };
+export const LEFT6 = address('2001:db8::1');
+export const RIGHT6 = address('2001:db8::2');
+export const SERVICE6: Endpoint = { address: RIGHT6, port: 80 };
 
 export class Machines implements AsyncDisposable {
   readonly left: Host;
@@ -17,10 +20,13 @@ export class Machines implements AsyncDisposable {
     const [a, b] = MemoryLink.pair(options);
     this.left = new Host({ link: a, mac: 0x0200_0000_0001 });
     this.right = new Host({ link: b, mac: 0x0200_0000_0002 });
-    const prefix = parsePrefix('10.0.0.0/24');
     for (const host of [this.left, this.right]) {
       host.ip.addAddress(host === this.left ? LEFT : RIGHT);
-      if (prefix !== undefined) host.ip.addRoute({ prefix });
+      host.ip.addAddress(host === this.left ? LEFT6 : RIGHT6);
+      for (const text of ['10.0.0.0/24', '2001:db8::/64']) {
+        const prefix = parsePrefix(text);
+        if (prefix !== undefined) host.ip.addRoute({ prefix });
+      }
     }
     this.#running = [this.left.run(), this.right.run()];
   }

@@ -1,81 +1,16 @@
-// The whole stack against the kernel's: a TAP in a network namespace of the test's own, curl on the other side.
-import { execFile, execFileSync } from 'node:child_process';
+// The whole stack against the kernel's, curl and sockets of the kernel on the other side.
 import { createHash, randomBytes } from 'node:crypto';
-import { accessSync } from 'node:fs';
 import http from 'node:http';
 import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { Host } from '../../src/host/host.ts';
-import { parsePrefix } from '../../src/ip/address.ts';
-import { CaptureLink } from '../../src/link/pcapng.ts';
-import { TapLink } from '../../src/link/tap.ts';
 import { TcpServer } from '../../src/tcp/server.ts';
 import { connectSocket } from '../../src/tcp/socket.ts';
-import { address } from '../sim/hosts.ts';
-
-const run = promisify(execFile);
-const US = address('10.77.0.2');
-const KERNEL = address('10.77.0.1');
-
-/** Why the kernel cannot take part here; undefined if it can. */
-function obstacle(): string | undefined {
-  if (process.getuid?.() !== 0) return 'needs root for a network namespace';
-  try {
-    accessSync('/dev/net/tun');
-    execFileSync('ip', ['-V']);
-    execFileSync('curl', ['-V']);
-  } catch (error) {
-    return `needs /dev/net/tun, ip and curl: ${error}`;
-  }
-  try {
-    execFileSync('ip', ['netns', 'add', `${NAME}probe`], { stdio: 'pipe' });
-    execFileSync('ip', ['netns', 'delete', `${NAME}probe`]);
-  } catch (error) {
-    return `network namespaces are not to be had: ${error}`;
-  }
-  return undefined;
-}
-
-const NAME = `stt${process.pid}`;
-const why = obstacle();
-if (why !== undefined) console.warn(`skipped: the stack against the kernel's ${why}`);
-
-/** A running host on a TAP whose other side is a kernel in its own namespace. */
-class Bench implements AsyncDisposable {
-  readonly host: Host;
-  readonly captured: Uint8Array[] = [];
-  readonly #running: Promise<void>;
-
-  constructor() {
-    execFileSync('ip', ['netns', 'add', NAME]);
-    const tap = new TapLink({ name: 'tap0', namespace: `/run/netns/${NAME}` });
-    execFileSync('ip', ['-n', NAME, 'addr', 'add', '10.77.0.1/24', 'dev', 'tap0']);
-    const link = new CaptureLink(tap, (bytes) => this.captured.push(bytes.slice()));
-    this.host = new Host({ link, mac: 0x0200_0000_0077 });
-    this.host.ip.addAddress(US);
-    const prefix = parsePrefix('10.77.0.0/24');
-    if (prefix !== undefined) this.host.ip.addRoute({ prefix });
-    this.#running = this.host.run();
-  }
-
-  async inside(command: string, ...args: string[]): Promise<string> {
-    const options = { maxBuffer: 64 * 1024 * 1024, timeout: 20_000 };
-    const { stdout } = await run('ip', ['netns', 'exec', NAME, command, ...args], options);
-    return stdout;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.host.stop();
-    await this.#running;
-    execFileSync('ip', ['netns', 'delete', NAME]);
-  }
-}
+import { KERNEL, KERNEL6, TapBench, US, US6, why } from './tap-bench.ts';
 
 test.skipIf(why !== undefined)(
   'curl fetches from node:http over our stack, and we from the kernel',
   async () => {
-    await using bench = new Bench();
+    await using bench = new TapBench();
     const body = randomBytes(20_000_000);
     const digest = createHash('sha256').update(body).digest('hex');
     const web = http.createServer(async (request, response) => {
@@ -117,5 +52,66 @@ test.skipIf(why !== undefined)(
     expect(counters).toMatchObject({ malformed: 0, badChecksum: 0, timeouts: 0 });
     expect(bench.host.link.counters.sendErrors).toBe(0);
     expect(bench.captured.length).toBeGreaterThan(100);
+  },
+);
+
+test.skipIf(why !== undefined)('curl reaches us over IPv6, and we the kernel', async () => {
+  await using bench = new TapBench();
+  const body = randomBytes(20_000_000);
+  const digest = createHash('sha256').update(body).digest('hex');
+  const web = http.createServer(async (request, response) => {
+    if (request.method === 'POST') response.end(String((await text(request)).length));
+    else response.end(body);
+  });
+  const server = new TcpServer(bench.host.tcp).listen({ address: US6, port: 80 });
+  server.on('connection', (socket) => web.emit('connection', socket));
+  const url = "'http://[2001:db8:77::2]/'";
+  const sum = await bench.inside('sh', '-c', `curl -sS -g ${url} | sha256sum`);
+  expect(sum).toContain(digest);
+  const upload = `head -c 5000000 /dev/zero | curl -sS -g --data-binary @- ${url}`;
+  expect(await bench.inside('sh', '-c', upload)).toBe('5000000');
+  const refused = connectSocket(bench.host.tcp, {
+    local: US6,
+    remote: { address: KERNEL6, port: 9 },
+  });
+  const error = await new Promise((resolve) => refused.once('error', resolve));
+  expect(error).toMatchObject({ code: 'ECONNREFUSED' });
+  const { ip } = bench.host;
+  expect(bench.host.tcp.counters).toMatchObject({ malformed: 0, badChecksum: 0 });
+  expect(ip.icmpv6.counters.malformed + ip.ndp.counters.malformed).toBe(0);
+  expect(bench.host.link.counters.sendErrors).toBe(0);
+});
+
+/** Sends a datagram of `size` bytes from the kernel and prints how long its answer is, or what went wrong. */
+const ASK = `
+const [family, target, size] = process.argv.slice(1);
+const socket = require('node:dgram').createSocket(family);
+const sent = Buffer.alloc(Number(size), 'abcdefg');
+socket.on('message', (answer) => {
+  console.log(answer.equals(sent) ? answer.length : 'other bytes');
+  socket.close();
+});
+socket.send(sent, 53, target);
+`;
+
+test.skipIf(why !== undefined)(
+  'the kernel and we put each other’s fragments together',
+  async () => {
+    await using bench = new TapBench();
+    for (const [family, local, target] of [
+      ['udp4', US, '10.77.0.2'],
+      ['udp6', US6, '2001:db8:77::2'],
+    ] as const) {
+      const socket = bench.host.udp.bind({ address: local, port: 53 });
+      socket.onDatagram = (from, port, payload) => socket.send(from, port, payload);
+      for (const size of ['100', '1500', '3000', '20000', '65000']) {
+        const said = await bench.inside(process.execPath, '-e', ASK, '--', family, target, size);
+        expect(said.trim()).toBe(size);
+      }
+    }
+    const { reassembler } = bench.host.ip.input;
+    expect(reassembler.counters).toMatchObject({ whole: 8, overlaps: 0, malformed: 0 });
+    expect(reassembler.held).toEqual({ bytes: 0, datagrams: 0 });
+    expect(bench.host.link.counters.sendErrors).toBe(0);
   },
 );

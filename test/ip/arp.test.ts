@@ -131,19 +131,40 @@ test('an announcement changes what is known, and makes nothing new', () => {
 test('an entry that was not confirmed for a while is asked for, in use meanwhile', () => {
   const bench = new Bench().acquainted().at(31_000);
   send(bench);
+  expect(ipSent(bench)).toEqual([NEIGHBOUR_MAC]);
+  bench.at(35_999);
+  send(bench);
+  expect(bench.sentArp()).toEqual([]);
+  // First of all the neighbour itself is asked, then everybody.
+  bench.at(36_000);
+  send(bench);
   const sent = bench.sent();
   expect(sent.map(({ view }) => ethernet.type(view, ETHERNET_AT))).toEqual([
     ethernet.TYPE_ARP,
     ethernet.TYPE_IPV4,
   ]);
-  // First of all the neighbour itself is asked, then everybody.
   expect(ethernet.destination(sent[0].view, ETHERNET_AT)).toBe(NEIGHBOUR_MAC);
-  bench.at(31_200);
+  bench.at(36_200);
   expect(bench.sentArp()).toMatchObject([{ to: NEIGHBOUR_MAC }]);
-  bench.at(32_200);
+  bench.at(37_200);
   expect(bench.sentArp()).toMatchObject([{ to: ethernet.BROADCAST }]);
-  bench.at(33_200);
+  bench.at(38_200);
   expect(bench.host.ip.neighbours.mac(NEIGHBOUR)).toBeUndefined();
+});
+
+test('traffic that a neighbour acknowledges spares it the question', () => {
+  const bench = new Bench().acquainted().at(31_000);
+  const { neighbours } = bench.host.ip;
+  const hop = neighbours.hop(NEIGHBOUR);
+  send(bench);
+  bench.at(33_000);
+  neighbours.confirm(hop, bench.clock.now());
+  bench.at(62_000);
+  send(bench);
+  expect(bench.sentArp()).toEqual([]);
+  neighbours.confirm(0xffff_ffff, bench.clock.now());
+  neighbours.confirm(neighbours.hop(GATEWAY), bench.clock.now());
+  expect(neighbours.mac(GATEWAY)).toBeUndefined();
 });
 
 test('the cache is bounded: who was not used for longest gives way, and its hops are stale', () => {

@@ -123,7 +123,7 @@ test('frames for another MAC and of unknown type are counted', () => {
   expect(bench.host.ip.counters.unknownType).toBe(1);
 });
 
-test('a fragment is counted and dropped', () => {
+test('a fragment waits for the others', () => {
   const bench = new Bench().acquainted();
   bench.arrive(ipFrame(17, new Uint8Array(8), { flags: ipv4.MORE_FRAGMENTS }));
   bench.arrive(ipFrame(17, new Uint8Array(8), { flags: 5 }));
@@ -201,12 +201,36 @@ test('a port that nobody has is unreachable; one that is taken cannot be bound',
   bench.host.udp.bind({ address: OURS, port: 9 });
 });
 
-test('a datagram that does not fit is counted, and one without a route as well', () => {
+test('a datagram that does not fit leaves in fragments; what IP cannot carry is counted', () => {
   const bench = new Bench().acquainted();
   const socket = bench.host.udp.bind({ address: OURS, port: 9 });
-  socket.send(NEIGHBOUR, 7, new Uint8Array(1_473));
-  expect(bench.host.udp.counters.tooLong).toBe(1);
   socket.send(NEIGHBOUR, 7, new Uint8Array(1_472));
+  expect(bench.sent().map(({ end }) => end - NETWORK_AT)).toEqual([1_500]);
+  socket.send(NEIGHBOUR, 7, new Uint8Array(1_473));
+  expect(bench.sent().map(({ end }) => end - NETWORK_AT)).toEqual([1_500, 21]);
+  socket.send(NEIGHBOUR, 7, new Uint8Array(65_507));
+  expect(bench.sent()).toHaveLength(45);
+  socket.send(NEIGHBOUR, 7, new Uint8Array(65_508));
+  expect(bench.sent()).toHaveLength(0);
+  expect(bench.host.udp.counters.tooLong).toBe(1);
+});
+
+test('a route of the sender’s choice is not taken', () => {
+  const bench = new Bench().acquainted();
+  const routed = (type: number): Frame => {
+    const body = Uint8Array.of(type, 3, 4, 0, ...icmpBody(icmp.ECHO, 0, 1, new Uint8Array(0)));
+    const frame = ipFrame(1, body);
+    frame.view.setUint8(NETWORK_AT, 0x46);
+    frame.view.setUint16(NETWORK_AT + 10, 0);
+    const sum = sumBytes(frame.view, NETWORK_AT, NETWORK_AT + 24);
+    frame.view.setUint16(NETWORK_AT + 10, complement(sum));
+    return frame;
+  };
+  bench.arrive(routed(131), routed(137));
+  expect(bench.sent()).toHaveLength(0);
+  expect(bench.host.ip.counters.sourceRouted).toBe(2);
+  // Record route, which nobody minds.
+  bench.arrive(routed(7));
   expect(bench.sent()).toHaveLength(1);
 });
 

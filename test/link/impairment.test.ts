@@ -8,6 +8,7 @@ import { ImpairedLink } from '../../src/link/impairment.ts';
 import { MemoryLink } from '../../src/link/memory.ts';
 import { VirtualClock } from '../../src/sim/virtual-clock.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
+import * as ipv4 from '../../src/wire/ipv4.ts';
 import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../../src/wire/layout.ts';
 import * as virtio from '../../src/wire/virtio.ts';
 
@@ -58,6 +59,59 @@ test('loss, duplication and corruption come as often as asked', () => {
   expect(arrivals).toHaveLength(10_000 - counters.lost + counters.duplicated);
   expect(counters.corrupted).toBeGreaterThan(300);
   expect(counters.corrupted).toBeLessThan(500);
+});
+
+test('losses come in bursts, and a burst takes all for as long as it lasts', () => {
+  const conditions = { bursts: 0.01, burstLength: 10 * MILLISECOND };
+  const channel = new Channel(seededRandom(1), conditions);
+  const lengths: number[] = [];
+  let lastAt = 0;
+  // A frame each millisecond.
+  for (let i = 0; i < 50_000; i++) {
+    channel.offer(numbered(i), i * MILLISECOND, (_, at) => {
+      if (at - lastAt > MILLISECOND) lengths.push((at - lastAt) / MILLISECOND - 1);
+      lastAt = at;
+    });
+  }
+  const mean = channel.counters.lost / lengths.length;
+  expect(lengths.length).toBeGreaterThan(300);
+  expect(mean).toBeGreaterThan(9);
+  expect(mean).toBeLessThan(13);
+  expect(Math.max(...lengths)).toBeGreaterThan(18);
+  expect(Math.max(...lengths)).toBeLessThan(45);
+});
+
+test('congestion is marked on packets whose sender can do with it, and no checksum breaks', () => {
+  const mark = (
+    build: (frame: Frame) => void,
+  ): { ecn: number; intact: boolean; marked: number } => {
+    const channel = new Channel(seededRandom(1), { marking: 1 });
+    const frame = new Frame(100);
+    virtio.clear(frame.view, VIRTIO_AT);
+    build(frame);
+    frame.end = 100;
+    let ecn = -1;
+    let intact = false;
+    channel.offer(frame, 0, ({ view }) => {
+      const six = ethernet.type(view, ETHERNET_AT) === ethernet.TYPE_IPV6;
+      ecn = six ? (view.getUint16(NETWORK_AT) >> 4) & 3 : ipv4.trafficClass(view, NETWORK_AT) & 3;
+      intact = six || ipv4.isIntact(view, NETWORK_AT, ipv4.IPV4_LENGTH);
+    });
+    return { ecn, intact, marked: channel.counters.marked };
+  };
+  const v4 = (traffic: number) => (frame: Frame) => {
+    ethernet.write(frame.view, ETHERNET_AT, 1, 2, ethernet.TYPE_IPV4);
+    ipv4.write(frame.view, NETWORK_AT, 76, 1, 0, 64, 6, 0x0a00_0001, 0x0a00_0002, traffic);
+  };
+  const v6 = (traffic: number) => (frame: Frame) => {
+    ethernet.write(frame.view, ETHERNET_AT, 1, 2, ethernet.TYPE_IPV6);
+    frame.view.setUint32(NETWORK_AT, 0x6000_0000 + traffic * 0x10_0000);
+  };
+  for (const build of [v4, v6]) {
+    expect(mark(build(0x60))).toEqual({ ecn: 0, intact: true, marked: 0 });
+    expect(mark(build(0x61))).toEqual({ ecn: 3, intact: true, marked: 1 });
+    expect(mark(build(0x62))).toEqual({ ecn: 3, intact: true, marked: 1 });
+  }
 });
 
 test('corruption turns one bit of the packet over', () => {

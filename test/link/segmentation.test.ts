@@ -5,6 +5,7 @@ import { segment } from '../../src/link/segmentation.ts';
 import { complement, fold, sumBytes } from '../../src/wire/checksum.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
+import * as ipv6 from '../../src/wire/ipv6.ts';
 import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../../src/wire/layout.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { writeTimestamps } from '../../src/wire/tcp-options.ts';
@@ -87,6 +88,41 @@ test('the segments together carry what the train did', () => {
     ),
     { numRuns: 50 },
   );
+});
+
+test('a train over IPv6 becomes its segments as well, behind extension headers too', () => {
+  const [from, to] = ['\x20\x01'.padEnd(16, '\x01'), '\x20\x01'.padEnd(16, '\x02')];
+  for (const extension of [0, 8]) {
+    const frame = new Frame();
+    const { view } = frame;
+    const transport = NETWORK_AT + ipv6.IPV6_LENGTH + extension;
+    const payload = transport + tcp.TCP_LENGTH;
+    frame.end = payload + 2_500;
+    const length = frame.end - NETWORK_AT - ipv6.IPV6_LENGTH;
+    ethernet.write(view, ETHERNET_AT, 1, 2, ethernet.TYPE_IPV6);
+    ipv6.write(view, NETWORK_AT, length, extension > 0 ? 60 : 6, 64, from, to);
+    if (extension > 0) view.setUint32(NETWORK_AT + ipv6.IPV6_LENGTH, 0x0600_0104);
+    tcp.write(view, transport, 80, 4_000, 0xffff_ff00, 7, 20, tcp.ACK | tcp.FIN, 1_000);
+    for (let i = 0; i < 2_500; i++) view.setUint8(payload + i, i % 251);
+    virtio.write(view, VIRTIO_AT, virtio.NEEDS_CSUM, virtio.GSO_TCPV6, 74, 1_000, 54, 16);
+    const frames = split(frame) ?? [];
+    expect(frames.map(({ end }) => end - payload)).toEqual([1_000, 1_000, 500]);
+    expect(frames.map((each) => tcp.seq(each.view, transport))).toEqual([
+      0xffff_ff00,
+      (0xffff_ff00 + 1_000) >>> 0,
+      (0xffff_ff00 + 2_000) >>> 0,
+    ]);
+    expect(frames.map((each) => tcp.flags(each.view, transport))).toEqual([16, 16, 17]);
+    const bytes = Buffer.concat(frames.map((each) => each.bytes.subarray(payload, each.end)));
+    expect(bytes.equals(frame.bytes.subarray(payload, frame.end))).toBe(true);
+    for (const each of frames) {
+      expect(ipv6.isValid(each.view, NETWORK_AT, each.end)).toBe(true);
+      expect(NETWORK_AT + 40 + ipv6.payloadLength(each.view, NETWORK_AT)).toBe(each.end);
+      const size = each.end - transport;
+      const pseudo = ipv6.pseudoHeaderSum(each.view, NETWORK_AT, 6, size);
+      expect(complement(sumBytes(each.view, transport, each.end, pseudo))).toBe(0);
+    }
+  }
 });
 
 test('a partial checksum is completed, and the original left alone', () => {
