@@ -8,7 +8,7 @@ export { type Logger, type LogLine, silentLogger } from './env/logger.ts';
 export { type Random, seededRandom, systemRandom } from './env/random.ts';
 export { Timer, Timers } from './env/timers.ts';
 // A host.
-export { type FastPath, Host, type HostOptions } from './host/host.ts';
+export { type FastPath, Host, type HostOptions, type Ipv6Options } from './host/host.ts';
 // The Internet protocols.
 export {
   type Address,
@@ -48,7 +48,9 @@ export { Splicer, type SplicerCounters, type SplicerOptions } from './splice/spl
 export { SpliceTable, type SpliceTableOptions } from './splice/table.ts';
 export { Connection, type ConnectionHandler, type Offer } from './tcp/connection.ts';
 export { TcpError, type TcpErrorCode } from './tcp/errors.ts';
+export type { TcpInfo } from './tcp/info.ts';
 export type { Listener, ListenOptions } from './tcp/listener.ts';
+export type { EcnMode, TcpSettings } from './tcp/options.ts';
 export { TcpServer } from './tcp/server.ts';
 export { connectSocket, TcpSocket } from './tcp/socket.ts';
 export type { ConnectOptions, TcpOptions, TcpStack } from './tcp/stack.ts';

@@ -56,13 +56,17 @@ export class Timers {
     if (timer.index >= 0) this.#take(timer.index);
   }
 
-  /** Calls every timer due at `now`; a timer set again while it runs waits for the next call. */
+  /**
+   * Calls the timers due at `now` in the order of their deadlines, not more often than there are timers: one that
+   * sets itself again while it runs cannot keep this from coming to an end.
+   */
   run(now: Micros): number {
     let ran = 0;
-    for (let budget = this.#heap.length; budget > 0; budget--) {
+    for (let budget = this.#heap.length; budget > 0; ) {
       const first = this.#heap[0];
       if (first === undefined || first.queuedAt > now) break;
-      if (first.at > now) {
+      if (first.at > first.queuedAt) {
+        // It was moved later: others may be due before it, though both are due now.
         if (first.at === NEVER) this.#take(0);
         else {
           first.queuedAt = first.at;
@@ -72,6 +76,7 @@ export class Timers {
       }
       this.#take(0);
       first.at = NEVER;
+      budget--;
       ran++;
       first.due(now);
     }

@@ -1,124 +1,92 @@
 // One TCP connection (RFC 9293): its state, part by part, and what its user may do with it. The rules for
 // what arrives are in receiver.ts and handshake.ts, those for what leaves in sender.ts and transmit.ts.
-import { type Micros, NEVER, SECOND } from '../env/clock.ts';
+import { type Micros, NEVER } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
 import type { Endpoint } from '../ip/address.ts';
 import { type Hop, NO_HOP } from '../ip/neighbours.ts';
 import { RST } from '../wire/tcp.ts';
-import { congestionState } from './congestion.ts';
-import { TcpError } from './errors.ts';
-import { onKeepalive } from './keepalive.ts';
-import { Ranges } from './ranges.ts';
+import {
+  type CongestionControl,
+  type CongestionState,
+  congestionState,
+} from './congestion/control.ts';
+import { afterReading, onAckTimer } from './delayed-ack.ts';
+import { TcpError, type TcpErrorCode } from './errors.ts';
+import {
+  type ConnectionHandler,
+  type ConnectionOptions,
+  discardArrived,
+  type Offer,
+  resetArrived,
+} from './handler.ts';
+import { type TcpInfo, tcpInfo } from './info.ts';
+import { keepaliveState, onKeepalive } from './keepalive.ts';
+import { applySettings, type EcnMode, type TcpSettings } from './options.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
+import { readerTook } from './receive-window.ts';
+import { releaseSent } from './recovery/flight.ts';
+import { NOTHING_SENT, type SentQueue } from './recovery/sent-queue.ts';
+import { type RecoveryState, recoveryState } from './recovery/state.ts';
 import { rttState } from './rtt.ts';
 import { SendBuffer } from './send-buffer.ts';
-import { onTimeout, output } from './sender.ts';
-import { advance, distance } from './sequence.ts';
+import { onSendTimer } from './send-timers.ts';
+import { output, pushWritten } from './sender.ts';
+import { advance } from './sequence.ts';
 import type { TcpStack } from './stack.ts';
 import {
-  type CongestionState,
+  type AckState,
+  ackState,
+  type CountState,
+  countState,
+  type EcnState,
+  ecnState,
   type KeepaliveState,
   type Negotiated,
+  negotiatedState,
   type ReceiveState,
-  type RecoveryState,
   type RetransmitState,
   type RttState,
   receiveState,
+  retransmitState,
   type SendState,
   type State,
   sendState,
   type TimestampState,
+  type WindowState,
+  windowState,
 } from './state.ts';
 import { sendAck, transmit } from './transmit.ts';
 
-/** What a connection tells its user. Every call may close or abort the connection. */
-export interface ConnectionHandler {
-  /** The handshake is complete. */
-  onConnect?(connection: Connection): void;
-  /** There is something to `read`. */
-  onReadable?(connection: Connection): void;
-  /** The peer's FIN came: nothing follows what is there to read. */
-  onEnd?(connection: Connection): void;
-  /** Written bytes were acknowledged. */
-  onAcknowledged?(connection: Connection, bytes: number): void;
-  /** It is over: without an error after an orderly close. Nothing follows. */
-  onClose?(connection: Connection, error: TcpError | undefined): void;
-}
-
-/** What our SYN or SYN-ACK offers. */
-export interface Offer {
-  /** The largest payload that we take in a segment. */
-  mss: number;
-  /** Shift from 0 to 14, or -1 not to offer scaling. */
-  windowScale: number;
-  sack: boolean;
-  timestamps: boolean;
-}
-
-export interface ConnectionOptions {
-  stack: TcpStack;
-  local: Endpoint;
-  remote: Endpoint;
-  iss: number;
-  offer: Offer;
-  /** Added to the timestamp clock. */
-  timestampOffset?: number;
-  receiveLimit: number;
-  handler: ConnectionHandler;
-}
-
-/** Segments that the peer has reported out of order: more ranges than this are forgotten. */
-const MAX_SCOREBOARD = 256;
-const KEEPALIVE_INTERVAL: Micros = 75 * SECOND;
-/** How long FIN-WAIT-2 lasts when nobody reads any more (Linux: tcp_fin_timeout). */
-const ORPHAN_LIFE: Micros = 60 * SECOND;
-
-/** Reads what has come, for nobody. */
-function discardArrived(connection: Connection): void {
-  while (connection.read() !== undefined);
-}
-
-/** Tells a peer that goes on sending that nobody listens (RFC 9293, 3.6.1; RFC 2525, 2.17). */
-function resetArrived(connection: Connection): void {
-  connection.abort();
-}
+export type { ConnectionHandler, Offer } from './handler.ts';
 
 export class Connection {
   readonly stack: TcpStack;
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  readonly offer: Offer;
+  offer: Offer;
   handler: ConnectionHandler;
   state: State = 'closed';
-  readonly negotiated: Negotiated;
+  readonly negotiated: Negotiated = negotiatedState();
   readonly snd: SendState;
   readonly rcv: ReceiveState;
   readonly ts: TimestampState;
   readonly rtt: RttState = rttState();
-  readonly retransmit: RetransmitState = {
-    at: NEVER,
-    timeouts: 0,
-    probes: 0,
-    unanswered: 0,
-  };
-  readonly recovery: RecoveryState = { phase: 'open', point: 0, highRxt: 0, duplicates: 0 };
-  congestion: CongestionState;
-  readonly keepalive: KeepaliveState = {
-    idle: 7_200 * SECOND,
-    interval: KEEPALIVE_INTERVAL,
-    attempts: 9,
-    sent: 0,
-    at: NEVER,
-  };
-  readonly sendBuffer = new SendBuffer();
-  readonly receiveBuffer = new ReceiveBuffer();
-  /** What the peer reported by SACK (RFC 6675). */
-  readonly scoreboard = new Ranges(MAX_SCOREBOARD);
+  readonly retransmit: RetransmitState = retransmitState();
+  readonly recovery: RecoveryState;
+  /** What is in flight. */
+  sent: SentQueue = NOTHING_SENT;
+  readonly congestion: CongestionState = congestionState();
+  congestionControl: CongestionControl;
+  readonly keepalive: KeepaliveState = keepaliveState();
+  readonly ack: AckState;
+  readonly window: WindowState;
+  readonly ecn: EcnState = ecnState();
+  readonly count: CountState = countState();
+  readonly sendBuffer: SendBuffer;
+  readonly receiveBuffer: ReceiveBuffer;
   /** Payload bytes of the segments that we send: the negotiated MSS less the options in every segment. */
   mss = 536;
-  /** Start of the range that arrived out of order last, which SACK reports first. */
-  latestGap = 0;
-  /** When TIME-WAIT, or a lingering FIN-WAIT-2, ends. */
+  /** When a lingering FIN-WAIT-2 ends. */
   endsAt: Micros = NEVER;
   /** When the peer was last answered about an unacceptable segment (RFC 5961, section 5). */
   challengedAt: Micros = Number.NEGATIVE_INFINITY;
@@ -126,6 +94,21 @@ export class Connection {
   heardAt: Micros;
   /** The user has gone without a reset: what is left to do has a limit. */
   orphaned = false;
+  /** Whether we ask for ECN, and take it when asked. */
+  ecnMode: EcnMode;
+  /** What the user allows us to send in a segment, options included (TCP_MAXSEG). */
+  maximumSegment = Number.POSITIVE_INFINITY;
+  /** Bytes that may wait to be acknowledged before a writer has to wait too. */
+  sendLimit: number;
+  /** Unacknowledged data ends the connection after this time without progress (RFC 5482); 0: never. */
+  userTimeout: Micros = 0;
+  /** Seconds of SO_LINGER: 0 means that closing resets. Undefined: switched off. */
+  linger: number | undefined;
+  /** What ICMP said that did not end the connection (RFC 5461); told if it is given up. */
+  softError: TcpErrorCode | undefined;
+  /** A segment is being handled: what the user reads meanwhile is acknowledged afterwards. */
+  arriving = false;
+  hasRead = false;
   /** The owner of a half-open passive connection: who hears of it once it is established. */
   onAccept: ((connection: Connection) => void) | undefined;
   #hop: Hop = NO_HOP;
@@ -133,47 +116,85 @@ export class Connection {
   readonly #timer: Timer;
 
   constructor(options: ConnectionOptions) {
-    const { stack, local, remote, iss, offer, receiveLimit, handler } = options;
+    const { stack, local, remote, iss, offer, handler } = options;
+    const now = stack.clock.now();
     this.stack = stack;
     this.local = local;
     this.remote = remote;
     this.offer = offer;
     this.handler = handler;
     this.snd = sendState(iss);
-    this.rcv = receiveState(receiveLimit);
-    this.ts = { offset: options.timestampOffset ?? 0, lastSent: 0, recent: 0, recentAt: 0 };
-    this.negotiated = {
-      sendMss: 536,
-      sendScale: 0,
-      receiveScale: 0,
-      scaling: false,
-      sack: false,
-      timestamps: false,
-    };
-    this.congestion = congestionState(this.mss);
-    this.recovery.highRxt = iss;
-    this.recovery.point = iss;
+    this.rcv = receiveState(stack.receiveInitial, stack.receiveLimit);
+    this.ack = ackState(now);
+    this.window = windowState(now);
+    this.sendBuffer = new SendBuffer(stack.memory);
+    this.receiveBuffer = new ReceiveBuffer(stack.memory);
+    this.congestionControl = stack.congestionControl;
+    this.ecnMode = stack.ecn;
+    this.sendLimit = stack.sendLimit;
+    this.ts = { offset: 0, lastSent: 0, recent: 0, recentAt: 0 };
+    this.recovery = recoveryState(iss);
     this.#timer = new Timer((now) => this.#onTimer(now));
-    this.heardAt = stack.clock.now();
+    this.heardAt = now;
   }
 
-  /** Queues bytes, which must not change any more, and sends what may be sent. */
-  write(bytes: Uint8Array): void {
+  /** What TCP_INFO tells. */
+  info(): TcpInfo {
+    return tcpInfo(this);
+  }
+
+  /** Sets options of the connection, those that are there. */
+  configure(settings: TcpSettings): void {
+    applySettings(this, settings);
+  }
+
+  /**
+   * Queues bytes, which must not change any more, and sends what may be sent.
+   * @param more more follows at once (MSG_MORE)
+   * @param recordEnd a record ends with them, and no segment joins it with the next (MSG_EOR)
+   */
+  write(bytes: Uint8Array, more = false, recordEnd = false): void {
     if (this.snd.finQueued || this.state === 'closed') {
       throw new TcpError('EPIPE', 'this side of the connection is closed');
     }
     this.sendBuffer.append(bytes);
-    this.flush();
+    pushWritten(this, this.stack.clock.now(), more, recordEnd);
+    this.arm();
+  }
+
+  /** Like `write`, for bytes that the caller may change afterwards. */
+  writeCopy(bytes: Uint8Array): void {
+    if (this.snd.finQueued || this.state === 'closed') {
+      throw new TcpError('EPIPE', 'this side of the connection is closed');
+    }
+    this.sendBuffer.copy(bytes);
+    pushWritten(this, this.stack.clock.now(), false, false);
+    this.arm();
   }
 
   /** The next bytes that have arrived, at most `max`; undefined if none wait. They are the caller's. */
   read(max?: number): Uint8Array | undefined {
     const bytes = this.receiveBuffer.read(max);
-    if (bytes !== undefined && this.#mayWantRoom()) {
-      sendAck(this, this.stack.clock.now());
+    if (bytes !== undefined) this.#taken(bytes.length);
+    return bytes;
+  }
+
+  /** Passes all that has arrived to `sink`, which must not keep the bytes: their memory is used again. */
+  drain(sink: (bytes: Uint8Array) => void): number {
+    const count = this.receiveBuffer.drain(sink);
+    if (count > 0) this.#taken(count);
+    return count;
+  }
+
+  #taken(count: number): void {
+    if (this.state === 'closed' || this.state === 'time-wait') return;
+    const now = this.stack.clock.now();
+    readerTook(this, count, now);
+    if (this.arriving) this.hasRead = true;
+    else {
+      afterReading(this, now);
       this.arm();
     }
-    return bytes;
   }
 
   /** Closes this side: a FIN follows the last byte. The other side may go on sending. */
@@ -244,11 +265,22 @@ export class Connection {
       this.#discard();
       return;
     }
+    if (this.state === 'closed' || this.state === 'time-wait') {
+      this.receiveBuffer.clear();
+      return;
+    }
+    if (this.linger === 0 || !this.stack.mayOrphan()) {
+      this.abort();
+      return;
+    }
+    if (!this.orphaned) this.stack.orphans++;
     this.orphaned = true;
     this.handler = { onReadable: arriving === 'discard' ? discardArrived : resetArrived };
     discardArrived(this);
     this.end();
-    if (this.state === 'fin-wait-2') this.endsAt = this.stack.clock.now() + ORPHAN_LIFE;
+    if (this.state === 'fin-wait-2') {
+      this.endsAt = this.stack.clock.now() + this.stack.finWait2Timeout;
+    }
     this.arm();
   }
 
@@ -271,7 +303,16 @@ export class Connection {
     if (this.state !== 'syn-sent' && this.state !== 'closed' && this.state !== 'time-wait') {
       transmit(this, this.snd.nxt, RST, 0, this.stack.clock.now());
     }
-    this.close(error);
+    this.giveUp(error);
+  }
+
+  /** Ends the connection because of an error without a word to the peer, as Linux does after a timeout. */
+  giveUp(error: TcpError): void {
+    const { softError } = this;
+    const told = error.code === 'ETIMEDOUT' && softError !== undefined;
+    this.close(
+      told ? new TcpError(softError, 'so said a router, and the peer does not answer') : error,
+    );
   }
 
   setKeepalive(idle: Micros | undefined): void {
@@ -293,62 +334,61 @@ export class Connection {
     return this.#hop;
   }
 
+  /** What we sent has arrived, so the next hop passes it on (RFC 4861, section 7.3.1). */
+  confirmHop(now: Micros): void {
+    this.stack.ip.neighbours.confirm(this.#hop, now);
+  }
+
   /** Sets the timer to the nearest deadline. Every entry point ends with it. */
   arm(): void {
-    if (this.state === 'closed') return;
-    const at = Math.min(this.retransmit.at, this.rcv.ackAt, this.keepalive.at, this.endsAt);
+    if (!this.stack.isLive(this)) return;
+    const at = Math.min(this.retransmit.at, this.ack.at, this.keepalive.at, this.endsAt);
     this.stack.timers.set(this.#timer, at);
   }
 
-  /** What RFC 9293 calls TIME-WAIT: nothing but late segments are expected. */
+  /** What RFC 9293 calls TIME-WAIT: nothing but late segments are expected, and a small record waits for them. */
   enterTimeWait(now: Micros): void {
+    if (this.ack.scheduled) sendAck(this, now);
+    const reported = this.#reported;
+    this.#reported = true;
+    this.#release();
     this.state = 'time-wait';
-    this.retransmit.at = NEVER;
-    this.keepalive.at = NEVER;
-    this.sendBuffer.clear();
-    this.scoreboard.clear();
-    this.endsAt = now + this.stack.timeWait;
-    this.stack.enteredTimeWait(this);
-    if (!this.#reported) {
-      this.#reported = true;
-      this.handler.onClose?.(this, undefined);
-    }
-    // Who used the connection need not stay in memory for as long as TIME-WAIT lasts.
+    this.stack.timeWaits.enter(this, now);
+    const { handler } = this;
+    // Who used the connection need not stay in memory for as long as somebody looks at its state.
     this.handler = {};
+    if (!reported) handler.onClose?.(this, undefined);
   }
 
   /** Our FIN was acknowledged before the peer's came. */
   enterFinWait2(now: Micros): void {
     this.state = 'fin-wait-2';
-    if (this.orphaned) this.endsAt = now + ORPHAN_LIFE;
-  }
-
-  /**
-   * True if the peer may be waiting for room that reading has made: the window has at least doubled, and by
-   * more than crumbs (RFC 9293, 3.8.6.2.2).
-   */
-  #mayWantRoom(): boolean {
-    const { rcv, receiveBuffer, state } = this;
-    if (state === 'closed' || rcv.finReceived || rcv.holdAt >= 0) return false;
-    const offered = distance(rcv.edge, rcv.nxt);
-    const free = rcv.limit - receiveBuffer.length;
-    return free >= 2 * offered && free - offered >= Math.min(this.mss, rcv.limit >> 1);
+    if (this.orphaned) this.endsAt = now + this.stack.finWait2Timeout;
   }
 
   #discard(): void {
-    if (this.state === 'closed') return;
+    if (this.state === 'closed' || this.state === 'time-wait') return;
+    this.#release();
     this.state = 'closed';
-    this.stack.connecting.delete(this);
+  }
+
+  /** Gives back what a connection holds; what came may still be read. */
+  #release(): void {
+    const { stack } = this;
+    if (this.state === 'syn-sent') stack.connecting.delete(this);
+    if (this.orphaned) stack.orphans--;
+    this.retransmit.at = NEVER;
+    this.keepalive.at = NEVER;
     this.sendBuffer.clear();
-    this.scoreboard.clear();
-    this.receiveBuffer.gaps.clear();
-    this.stack.timers.remove(this.#timer);
-    this.stack.forget(this);
+    releaseSent(this);
+    this.receiveBuffer.disown();
+    stack.timers.remove(this.#timer);
+    stack.forget(this);
   }
 
   #onTimer(now: Micros): void {
-    if (this.rcv.ackAt <= now) sendAck(this, now);
-    if (this.retransmit.at <= now) onTimeout(this, now);
+    if (this.ack.at <= now) onAckTimer(this, now);
+    if (this.retransmit.at <= now) onSendTimer(this, now);
     if (this.keepalive.at <= now) onKeepalive(this, now);
     if (this.endsAt <= now) this.close();
     this.arm();

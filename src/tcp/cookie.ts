@@ -6,7 +6,9 @@
 //   bits 0-2 MSS class   3-15 proof of the flow   16-31 proof of the flow and the client's number
 //
 // The two proofs together are what a stranger has to guess. The first alone tells a later segment of a
-// handshake of ours, whose number says nothing about where the client began, from a segment of nobody's.
+// handshake of ours, whose number says nothing about where the client began, from a segment of nobody's. The
+// second adds the client's number to a hash instead of hashing it: a later segment, less than 65,535 bytes on,
+// can never pass for the first, where by a hash one in 65,536 would, and the stream would lack its beginning.
 import type { Address } from '../ip/address.ts';
 import { flowWords } from './flow-words.ts';
 import { type SipKey, siphash } from './siphash.ts';
@@ -81,8 +83,8 @@ export class Cookies {
 
   #cookie(proof: number, irs: number, index: number): number {
     words[0] = proof;
-    words[1] = irs;
-    return ((siphash(this.#key, words, 2) & 0xffff_0000) | (proof & FLOW_MASK) | index) >>> 0;
+    const upper = (siphash(this.#key, words, 1) >>> 16) + (irs & 0xffff) + (irs >>> 16);
+    return ((upper << 16) | (proof & FLOW_MASK) | index) >>> 0;
   }
 }
 

@@ -7,6 +7,7 @@ export type TcpErrorCode =
   | 'ETIMEDOUT'
   | 'EHOSTUNREACH'
   | 'ENETUNREACH'
+  | 'EINVAL'
   | 'EADDRINUSE'
   | 'EADDRNOTAVAIL'
   | 'EPIPE';

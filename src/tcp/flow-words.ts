@@ -1,13 +1,9 @@
 // A flow's addresses and ports as 32-bit words, for the keyed hashes.
-import { type Address, toIpv4 } from '../ip/address.ts';
+import { type Address, addressWords } from '../ip/address.ts';
 
-/** Writes an address into `words` from `at` on; the next free place. */
-export function addressWords(address: Address, words: Uint32Array, at: number): number {
-  words[at] = toIpv4(address);
-  return at + 1;
-}
+export { addressWords };
 
-/** Writes both end points of a flow into `words`; how many words they take. */
+/** Writes both end points of a flow into `words`; how many words they take, nine at most. */
 export function flowWords(
   words: Uint32Array,
   local: Address,

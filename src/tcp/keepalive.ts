@@ -1,10 +1,19 @@
 // Keep-alive (RFC 9293, section 3.8.4): a silent peer is asked whether it is still there.
-import { type Micros, NEVER } from '../env/clock.ts';
+import { type Micros, NEVER, SECOND } from '../env/clock.ts';
 import type { Connection } from './connection.ts';
 import { TcpError } from './errors.ts';
 import { advance } from './sequence.ts';
 import type { KeepaliveState } from './state.ts';
 import { transmit } from './transmit.ts';
+
+/** Off, with Linux's times for when it is switched on. */
+export const keepaliveState = (): KeepaliveState => ({
+  idle: 7_200 * SECOND,
+  interval: 75 * SECOND,
+  attempts: 9,
+  sent: 0,
+  at: NEVER,
+});
 
 /** The peer has answered. */
 export function restartKeepalive(keepalive: KeepaliveState, now: Micros): void {
@@ -22,7 +31,13 @@ export function onKeepalive(connection: Connection, now: Micros): void {
     keepalive.at = busy ? now + keepalive.idle : dueAt;
     return;
   }
-  if (keepalive.sent >= keepalive.attempts) {
+  // RFC 5482, section 4.1, and Linux: the user's patience counts instead of the number of probes.
+  const { userTimeout } = connection;
+  const over =
+    userTimeout > 0
+      ? keepalive.sent > 0 && now - heardAt >= userTimeout
+      : keepalive.sent >= keepalive.attempts;
+  if (over) {
     keepalive.at = NEVER;
     connection.fail(new TcpError('ETIMEDOUT', 'the peer does not answer keep-alive probes'));
     return;

@@ -1,24 +1,34 @@
 // Passive opens: with a half-open connection for each SYN, or with none, by cookie.
-import type { Micros } from '../env/clock.ts';
-import type { Endpoint } from '../ip/address.ts';
+import { type Micros, SECOND } from '../env/clock.ts';
+import type { Address, Endpoint } from '../ip/address.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as wire from '../wire/tcp-options.ts';
 import type { Connection, ConnectionHandler, Offer } from './connection.ts';
 import { type CookieOptions, Cookies, decodeTimestamp, encodeTimestamp } from './cookie.ts';
-import { establish, openPassively, type Remembered } from './handshake.ts';
+import { TcpError } from './errors.ts';
+import { establish, openPassively, type Remembered, synAckWindow } from './handshake.ts';
+import type { TcpSettings } from './options.ts';
 import { segmentArrives } from './receiver.ts';
 import type { Segment } from './segment.ts';
 import { advance, distance } from './sequence.ts';
 import type { SipKey } from './siphash.ts';
 import type { TcpStack } from './stack.ts';
 
+/** Where to listen: without an address, on every address that is ours. */
+export interface ListenEndpoint {
+  readonly address?: Address | undefined;
+  readonly port: number;
+}
+
 export interface ListenOptions {
-  local: Endpoint;
-  /** Half-open connections at most. */
+  local: ListenEndpoint;
+  /** Half-open connections at most; what comes beyond is answered by cookies (RFC 4987, section 3.6). */
   backlog?: number;
+  /** Options that its connections begin with. */
+  settings?: TcpSettings | undefined;
   /**
-   * Key of the stateless handshake; all members of a cluster share it. Without it every SYN makes a
-   * half-open connection.
+   * Key of a handshake that is always stateless; all members of a cluster share it. Without it a SYN makes
+   * a half-open connection while there is room for it.
    */
   cookieKey?: SipKey | undefined;
   /**
@@ -51,11 +61,16 @@ export interface Recalled extends Remembered {
 }
 
 const DEFAULT_BACKLOG = 511;
+/** How long after the last overflow a cookie may still come back: as long as one is good. */
+const COOKIE_LIFE: Micros = 128 * SECOND;
 
 export class Listener {
   readonly options: ListenOptions;
   readonly #stack: TcpStack;
+  /** Those that answer every SYN, and those that answer when there is no room for more half-open connections. */
   readonly #cookies: Cookies | undefined;
+  #reserve: Cookies | undefined;
+  #overflowedAt: Micros = Number.NEGATIVE_INFINITY;
   #halfOpen = 0;
   #closed = false;
 
@@ -71,40 +86,44 @@ export class Listener {
     this.#stack.unlisten(this);
   }
 
-  /** The window that a SYN-ACK offers, which is never scaled. */
-  get #firstWindow(): number {
-    return Math.min(this.#stack.receiveLimit, 65_535);
-  }
-
-  /** Takes a segment that belongs to no connection; false if it deserves a reset. */
-  receive(segment: Segment, now: Micros): boolean {
+  /**
+   * Takes a segment that belongs to no connection; false if it deserves a reset.
+   * @param iss with which a new connection must begin, if one in TIME-WAIT was between the same ends
+   */
+  receive(segment: Segment, now: Micros, iss?: number): boolean {
     if (segment.has(tcp.RST)) return true;
     if (segment.has(tcp.SYN)) {
       if (segment.has(tcp.ACK)) return false;
       // A SYN may carry data, which is not taken before the handshake is complete, and a FIN, which is
       // nonsense that the field knows as an attack.
-      if (!segment.has(tcp.FIN)) this.#syn(segment, now);
+      if (!segment.has(tcp.FIN)) this.#syn(segment, iss, now);
       return true;
     }
     if (!segment.has(tcp.ACK)) return true;
-    return this.#cookies !== undefined && this.#completed(segment, this.#cookies, now);
+    const pressed = now - this.#overflowedAt <= COOKIE_LIFE;
+    const cookies = this.#cookies ?? (pressed ? this.#reserve : undefined);
+    return cookies !== undefined && this.#completed(segment, cookies, now);
   }
 
-  #syn(segment: Segment, now: Micros): void {
+  #syn(segment: Segment, iss: number | undefined, now: Micros): void {
     const stack = this.#stack;
-    const offer = this.options.offer?.() ?? stack.offerFor(segment.packet.source);
+    const { settings } = this.options;
+    const offer = this.options.offer?.() ?? stack.offerFor(segment.packet.source, settings);
     if (this.#cookies !== undefined) {
       this.#answerStateless(segment, offer, this.#cookies, now);
       return;
     }
     if (this.#halfOpen >= (this.options.backlog ?? DEFAULT_BACKLOG)) {
-      stack.counters.backlogDrops++;
+      stack.counters.backlogOverflows++;
+      this.#overflowedAt = now;
+      this.#reserve ??= new Cookies(stack.newKey());
+      this.#answerStateless(segment, offer, this.#reserve, now);
       return;
     }
     const local = { address: segment.packet.destination, port: segment.destinationPort };
     const remote = { address: segment.packet.source, port: segment.sourcePort };
     this.#halfOpen++;
-    const connection = stack.create(local, remote, stack.isn(local, remote), offer, {
+    const connection = stack.create(local, remote, iss ?? stack.isn(local, remote), offer, {
       onClose: () => {
         this.#halfOpen--;
       },
@@ -113,6 +132,7 @@ export class Listener {
       this.#halfOpen--;
       return;
     }
+    if (settings !== undefined) connection.configure(settings);
     connection.onAccept = () => {
       this.#halfOpen--;
       connection.handler = {};
@@ -157,7 +177,7 @@ export class Listener {
       advance(segment.seq, 1),
       end - at,
       tcp.SYN | tcp.ACK,
-      this.#firstWindow,
+      synAckWindow(stack.receiveInitial, offer, timestamps),
     );
     stack.counters.cookiesSent++;
     stack.sendPlain(packet.destination, packet.source, end, end - at);
@@ -190,7 +210,8 @@ export class Listener {
     const local = { address: packet.destination, port: segment.destinationPort };
     const remote = { address: packet.source, port: segment.sourcePort };
     // What is offered may have changed since the SYN: what the client shows of it counts.
-    const current = this.options.offer?.() ?? stack.offerFor(packet.source);
+    const { settings } = this.options;
+    const current = this.options.offer?.() ?? stack.offerFor(packet.source, settings);
     const { mss: offeredMss, windowScale } = current;
     const offer: Offer = {
       mss: offeredMss,
@@ -213,13 +234,14 @@ export class Listener {
     }
     const { hasTimestamps: timestamps } = options;
     const { windowScale: clientScale, sack } = memory;
-    establish(connection, { irs, mss, windowScale: clientScale, sack, timestamps }, now);
+    if (settings !== undefined) connection.configure(settings);
+    const window = synAckWindow(stack.receiveInitial, offer, timestamps);
+    establish(connection, { irs, mss, windowScale: clientScale, sack, timestamps }, window, now);
     const { snd, negotiated } = connection;
     snd.wnd = segment.window << negotiated.sendScale;
     snd.maxWnd = snd.wnd;
     snd.wl1 = segment.seq;
     snd.wl2 = segment.ack;
-    connection.rcv.edge = advance(connection.rcv.nxt, this.#firstWindow);
     if (this.options.hold === true) connection.hold();
     this.#begin(connection, segment, now);
     return true;
@@ -228,9 +250,13 @@ export class Listener {
   /**
    * Goes on with a connection where another member left it, without waiting for the peer to say more. Nothing
    * happens if it is here already.
+   * @throws TcpError EINVAL if this listener has no address of its own
    */
   resume(remote: Endpoint, recalled: Recalled, now: Micros): void {
-    const connection = this.#recreate(this.options.local, remote, recalled, now);
+    const { address, port } = this.options.local;
+    if (address === undefined)
+      throw new TcpError('EINVAL', 'which address the connection had is unknown');
+    const connection = this.#recreate({ address, port }, remote, recalled, now);
     if (connection !== undefined) this.#accept(connection);
   }
 
@@ -245,7 +271,8 @@ export class Listener {
     const connection = stack.create(local, remote, recalled.iss, offer, {});
     if (connection === undefined) return undefined;
     stack.counters.resumed++;
-    establish(connection, recalled, now);
+    const window = synAckWindow(stack.receiveInitial, offer, recalled.timestamps);
+    establish(connection, recalled, window, now);
     const { snd, rcv, ts, receiveBuffer } = connection;
     ts.offset = recalled.timestampOffset;
     ts.lastSent = stack.timestamp(now, ts.offset);
@@ -258,7 +285,7 @@ export class Listener {
     receiveBuffer.append(recalled.received, 0, recalled.received.length);
     rcv.nxt = advance(rcv.nxt, recalled.received.length);
     rcv.lastAckSent = rcv.nxt;
-    rcv.edge = advance(rcv.nxt, this.#firstWindow);
+    rcv.edge = advance(rcv.nxt, window);
     if (this.options.hold === true) connection.hold();
     return connection;
   }

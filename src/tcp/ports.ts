@@ -35,4 +35,13 @@ export class Ports {
     }
     return undefined;
   }
+
+  /** Any port that `isFree`; undefined when all are taken. */
+  any(isFree: (port: number) => boolean): number | undefined {
+    for (let tried = 0; tried < COUNT; tried++) {
+      const port = FIRST_PORT + (this.#next++ % COUNT);
+      if (isFree(port)) return port;
+    }
+    return undefined;
+  }
 }

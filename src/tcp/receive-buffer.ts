@@ -1,28 +1,53 @@
 // What has arrived: bytes in order that wait for the reader, and bytes out of order that wait for a gap.
 //
-// Out-of-order bytes lie in a ring, at the place that their sequence number gives them. It is as large as the
-// numbers that it spans, so that no pattern of small segments costs more than the window.
+// Out-of-order bytes lie in pages, at the place that their sequence number gives them. A page is made when its
+// first byte comes, so that no pattern of small segments costs more than the window, and one byte at the far
+// end of a window does not cost all of it.
+import { BLOCK, type Memory, unboundedMemory } from './memory.ts';
 import { Ranges } from './ranges.ts';
-import { advance, distance, isBefore, later } from './sequence.ts';
+import { advance, distance } from './sequence.ts';
 
 /** Chunks below this size are gathered in one block, so that tiny segments do not cost an object each. */
-const BLOCK = 16_384;
-const MAX_RANGES = 64;
-/** The smallest ring. All are powers of two, which divide the sequence space: a place survives its wrap. */
-const MIN_RING = 32_768;
+const GATHERED = 16_384;
+const MAX_RANGES = 1_024;
+/** Bytes of a page: a power of two, which divides the sequence space, so that places survive its wrap. */
+const PAGE_BITS = 13;
+const PAGE = 1 << PAGE_BITS;
+const PAGE_MASK = PAGE - 1;
+/** Ranges whose order of arrival is remembered: what a SACK option has room for. */
+const RECENT = 4;
 
 export class ReceiveBuffer {
   /** The ranges beyond the next expected number that have arrived. */
   readonly gaps = new Ranges(MAX_RANGES);
+  #memory: Memory;
   readonly #chunks: Uint8Array[] = [];
   #length = 0;
   #block: Uint8Array<ArrayBuffer> | undefined;
   #blockUsed = 0;
-  #ring: Uint8Array<ArrayBuffer> | undefined;
+  /** Pages by the upper bits of the sequence numbers that they hold. */
+  #pages: Map<number, Uint8Array<ArrayBuffer>> | undefined;
+  /** A number in each of the ranges that came last, the latest first. */
+  #recent: Uint32Array | undefined;
+  #recentCount = 0;
+
+  constructor(memory: Memory = unboundedMemory) {
+    this.#memory = memory;
+  }
 
   /** Bytes in order that wait for the reader. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Ranges whose order of arrival is known, 0 to 4. */
+  get recentCount(): number {
+    return this.#recentCount;
+  }
+
+  /** A sequence number in the range that came `index` before the latest. */
+  recent(index: number): number {
+    return this.#recent === undefined ? 0 : this.#recent[index];
   }
 
   /** Appends bytes in order; they are copied. */
@@ -30,8 +55,14 @@ export class ReceiveBuffer {
     const size = end - start;
     if (size === 0) return;
     this.#length += size;
-    if (size >= BLOCK / 2) {
-      this.#chunks.push(bytes.slice(start, end));
+    this.#memory.hold(size);
+    if (size >= GATHERED / 2) {
+      const chunk =
+        size >= BLOCK / 2
+          ? this.#memory.takeBlock().subarray(0, size)
+          : Buffer.allocUnsafeSlow(size);
+      chunk.set(bytes.subarray(start, end));
+      this.#chunks.push(chunk);
       return;
     }
     const last = this.#chunks.at(-1);
@@ -44,7 +75,7 @@ export class ReceiveBuffer {
       return;
     }
     // A short message alone must not pin a whole block.
-    const fresh = new Uint8Array(last === undefined ? size : BLOCK);
+    const fresh = new Uint8Array(last === undefined ? size : GATHERED);
     fresh.set(bytes.subarray(start, end));
     this.#block = fresh;
     this.#blockUsed = size;
@@ -58,80 +89,141 @@ export class ReceiveBuffer {
     if (chunk.length <= max) {
       this.#chunks.shift();
       if (this.#chunks.length === 0) this.#block = undefined;
-      this.#length -= chunk.length;
+      this.#taken(chunk.length);
       return chunk;
     }
     this.#chunks[0] = chunk.subarray(max);
-    this.#length -= max;
+    this.#taken(max);
     return chunk.subarray(0, max);
   }
 
+  /** Passes all bytes in order to `sink`, which must not keep them, and forgets them; their number. */
+  drain(sink: (bytes: Uint8Array) => void): number {
+    const before = this.#length;
+    for (let chunk = this.read(); chunk !== undefined; chunk = this.read()) {
+      sink(chunk);
+      // Part of a block may be somebody's already who has read it, and then another offset is left.
+      const { buffer, byteOffset } = chunk;
+      if (buffer.byteLength === BLOCK && byteOffset === 0 && buffer instanceof ArrayBuffer) {
+        this.#memory.giveBlock(new Uint8Array(buffer));
+      }
+    }
+    return before;
+  }
+
+  #taken(bytes: number): void {
+    this.#length -= bytes;
+    this.#memory.hold(-bytes);
+  }
+
   /**
-   * Keeps bytes that came ahead of `next`. False if they make one gap too many and were not kept.
+   * Keeps bytes that came ahead of what is expected. False if they make one gap too many and were not kept.
    * The caller has cut them to the window.
    */
   store(bytes: Uint8Array, start: number, end: number, seq: number): boolean {
-    const ring = this.#roomFor(seq, advance(seq, end - start));
-    if (!this.gaps.add(seq, advance(seq, end - start))) return false;
-    place(ring, seq, bytes, start, end);
+    const last = advance(seq, end - start);
+    if (!this.gaps.add(seq, last)) return false;
+    this.#noteRecent(seq);
+    this.#pages ??= new Map();
+    let from = start;
+    let at = seq;
+    while (from < end) {
+      const part = Math.min(end - from, PAGE - (at & PAGE_MASK));
+      this.#page(this.#pages, at).set(bytes.subarray(from, from + part), at & PAGE_MASK);
+      from += part;
+      at = advance(at, part);
+    }
     return true;
   }
 
   /** Moves what follows `next` without a gap to the reader; the new next expected number. */
   take(next: number): number {
-    this.gaps.dropBefore(next);
-    if (this.gaps.count === 0 || this.gaps.start(0) !== next || this.#ring === undefined) {
-      if (this.gaps.count === 0) this.#ring = undefined;
-      return next;
+    const { gaps } = this;
+    gaps.dropBefore(next);
+    let end = next;
+    if (gaps.count > 0 && gaps.start(0) === next) {
+      end = gaps.end(0);
+      let at = next;
+      while (at !== end) {
+        const from = at & PAGE_MASK;
+        const part = Math.min(distance(end, at), PAGE - from);
+        const page = this.#pages?.get(at >>> PAGE_BITS);
+        if (page === undefined) throw new Error('bytes that were kept are gone');
+        this.append(page, from, from + part);
+        at = advance(at, part);
+      }
+      gaps.dropBefore(end);
     }
-    const end = this.gaps.end(0);
-    const size = distance(end, next);
-    const from = next % this.#ring.length;
-    const first = Math.min(size, this.#ring.length - from);
-    this.append(this.#ring, from, from + first);
-    this.append(this.#ring, 0, size - first);
-    this.gaps.dropBefore(end);
-    if (this.gaps.count === 0) this.#ring = undefined;
+    this.#freePages(end);
     return end;
   }
 
-  clear(): void {
-    if (this.#length > 0) this.#chunks.length = 0;
-    this.#length = 0;
-    this.#block = undefined;
-    this.#ring = undefined;
+  /** Forgets what came out of order. */
+  dropGaps(): void {
     this.gaps.clear();
+    this.#freePages(0);
   }
 
-  /** A ring in which `[start, end)` finds a place beside what is kept already. */
-  #roomFor(start: number, end: number): Uint8Array<ArrayBuffer> {
-    const { gaps } = this;
-    let first = start;
-    let last = end;
-    if (gaps.count > 0) {
-      if (isBefore(gaps.start(0), first)) first = gaps.start(0);
-      last = later(gaps.end(gaps.count - 1), last);
-    }
-    const old = this.#ring;
-    const span = distance(last, first);
-    if (old !== undefined && span <= old.length) return old;
-    const ring = new Uint8Array(Math.max(MIN_RING, 2 ** Math.ceil(Math.log2(span))));
-    for (let i = 0; old !== undefined && i < gaps.count; i++) {
-      const size = distance(gaps.end(i), gaps.start(i));
-      const from = gaps.start(i) % old.length;
-      const part = Math.min(size, old.length - from);
-      place(ring, gaps.start(i), old, from, from + part);
-      place(ring, advance(gaps.start(i), part), old, 0, size - part);
-    }
-    this.#ring = ring;
-    return ring;
+  /** The connection is over: what is left to be read is the reader's own affair. */
+  disown(): void {
+    this.dropGaps();
+    this.#memory.hold(-this.#length);
+    this.#memory = unboundedMemory;
   }
-}
 
-/** Copies `bytes[start, end)` to where the sequence number `seq` lies in a ring. */
-function place(ring: Uint8Array, seq: number, bytes: Uint8Array, start: number, end: number): void {
-  const at = seq % ring.length;
-  const first = Math.min(end - start, ring.length - at);
-  ring.set(bytes.subarray(start, start + first), at);
-  if (first < end - start) ring.set(bytes.subarray(start + first, end), 0);
+  clear(): void {
+    if (this.#length > 0) {
+      this.#chunks.length = 0;
+      this.#taken(this.#length);
+    }
+    this.#block = undefined;
+    this.dropGaps();
+  }
+
+  /** The new range that holds `seq` is the latest; what has become part of it is forgotten. */
+  #noteRecent(seq: number): void {
+    this.#recent ??= new Uint32Array(RECENT);
+    const recent = this.#recent;
+    const latest = this.gaps.indexOf(seq);
+    let kept = 0;
+    let carried = seq;
+    for (let i = 0; i < this.#recentCount; i++) {
+      const index = this.gaps.indexOf(recent[i]);
+      if (index < 0 || index === latest) continue;
+      const moved = recent[i];
+      recent[kept++] = carried;
+      carried = moved;
+    }
+    if (kept < RECENT) recent[kept++] = carried;
+    this.#recentCount = kept;
+  }
+
+  #page(pages: Map<number, Uint8Array<ArrayBuffer>>, seq: number): Uint8Array<ArrayBuffer> {
+    const key = seq >>> PAGE_BITS;
+    let page = pages.get(key);
+    if (page === undefined) {
+      page = new Uint8Array(PAGE);
+      pages.set(key, page);
+      this.#memory.hold(PAGE);
+    }
+    return page;
+  }
+
+  /** Frees the pages of which nothing at or beyond `next` is kept. */
+  #freePages(next: number): void {
+    const pages = this.#pages;
+    if (pages === undefined) return;
+    if (this.gaps.count === 0) {
+      this.#memory.hold(-PAGE * pages.size);
+      this.#pages = undefined;
+      this.#recentCount = 0;
+      return;
+    }
+    for (const key of pages.keys()) {
+      // The last number of the page, counted from what is expected.
+      if (distance((key << PAGE_BITS) | PAGE_MASK, next) >= 0) continue;
+      pages.delete(key);
+      this.#memory.hold(-PAGE);
+    }
+  }
 }

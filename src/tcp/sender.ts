@@ -1,203 +1,219 @@
-// What to send, and when: new data within the two windows, lost data again, probes of a closed window.
+// What to send, and when: new data within the two windows, as Nagle's rule and the silly window syndrome
+// let it leave.
 import { type Micros, NEVER } from '../env/clock.ts';
 import { FIN, PSH } from '../wire/tcp.ts';
-import { initialWindow } from './congestion.ts';
 import type { Connection } from './connection.ts';
-import { TcpError } from './errors.ts';
-import * as recovery from './recovery.ts';
-import { backOff, persistInterval } from './rtt.ts';
+import { startPersist } from './persist.ts';
+import { inFlight, segmentSize, segmentsOf } from './recovery/flight.ts';
+import { markOversized, retransmitLost } from './recovery/retransmit.ts';
+import { NOTHING_SENT, PUSHED, RECORD_END } from './recovery/sent-queue.ts';
+import { isReducing } from './recovery/state.ts';
+import { isPending, rearmTimeout, scheduleProbe } from './recovery/timers.ts';
+import { keepOpen } from './recovery/undo.ts';
 import { advance, distance, isAfter } from './sequence.ts';
-import { transmit, transmitSyn } from './transmit.ts';
+import { maximumTrain, send } from './transmit.ts';
+import { noteFlight, restartAfterIdle } from './window-use.ts';
 
-/** The largest payload of a segment train: what fits an IP packet beside the longest headers. */
-const MAX_TRAIN = 65_535 - 120;
-/** Timeouts in a row before a connection is given up (Linux: tcp_retries2, tcp_syn_retries). */
-const MAX_TIMEOUTS = 15;
-const MAX_SYN_TIMEOUTS = 6;
-/** The same when nobody waits for the connection any more (Linux: tcp_orphan_retries). */
-const MAX_ORPHAN_TIMEOUTS = 8;
+/** How new data is sent: by the rules; with no regard to Nagle's; as a probe, with no regard to the window. */
+export type Manner = 'usual' | 'corked' | 'no-delay' | 'probe';
 
-/** Sends all that may be sent now. */
-export function output(connection: Connection, now: Micros): void {
-  switch (connection.state) {
+/** Sequence numbers that wait to be sent for the first time, a FIN among them. */
+export function unsent({ snd, sendBuffer }: Connection): number {
+  if (snd.finSent) return 0;
+  return sendBuffer.length - distance(snd.nxt, snd.una) + (snd.finQueued ? 1 : 0);
+}
+
+function mayTransmit({ state }: Connection): boolean {
+  switch (state) {
     case 'established':
     case 'close-wait':
     case 'fin-wait-1':
     case 'closing':
     case 'last-ack':
-      break;
+      return true;
     default:
-      return;
-  }
-  while (retransmitLost(connection, now) || sendNew(connection, now));
-  const { snd, sendBuffer, retransmit } = connection;
-  const unsent = sendBuffer.length > distance(snd.nxt, snd.una) || (snd.finQueued && !snd.finSent);
-  // Nothing under way and yet not allowed to send: the window is closed, and its opening may get lost.
-  if (retransmit.at === NEVER && snd.una === snd.nxt && unsent) {
-    retransmit.at = now + persistInterval(connection.rtt, retransmit.probes);
+      return false;
   }
 }
 
-/** Sends one train of lost bytes again; false if there are none or the window is used up. */
-function retransmitLost(connection: Connection, now: Micros): boolean {
-  const lost = recovery.nextLost(connection);
-  if (lost === undefined) return false;
-  const { snd, congestion, stack } = connection;
-  const { mss } = connection;
-  const room = congestion.cwnd - recovery.inFlight(connection);
-  const first = connection.recovery.highRxt === snd.una;
-  // The first retransmission goes out whatever the window says (RFC 6675, section 5, step 4.3).
-  const allowed = first ? mss : Math.floor(room / mss) * mss;
-  if (allowed <= 0) return false;
-  const size = Math.min(distance(lost.to, lost.from), allowed, maximumTrain(connection));
-  resend(connection, lost.from, size, now);
-  connection.recovery.highRxt = advance(lost.from, size);
-  stack.counters.retransmits++;
-  return true;
-}
-
-/** Sends `size` sequence numbers from `seq` on again, the FIN among them if it lies there. */
-function resend(connection: Connection, seq: number, size: number, now: Micros): void {
-  const { snd, sendBuffer, rtt, retransmit } = connection;
-  const dataEnd = advance(snd.una, sendBuffer.length);
-  const fin = snd.finSent && isAfter(advance(seq, size), dataEnd);
-  const length = fin ? distance(dataEnd, seq) : size;
-  // Karn: a segment sent twice gives no sample.
-  rtt.timedEnd = -1;
-  transmit(connection, seq, fin ? FIN | PSH : PSH, length, now);
-  retransmit.at = now + rtt.rto;
-}
-
-/** Sends one train of new bytes, or the FIN; false if the windows, Nagle or SWS avoidance forbid it. */
-function sendNew(connection: Connection, now: Micros): boolean {
-  const { snd, sendBuffer, congestion, rtt, retransmit } = connection;
-  if (snd.finSent) return false;
-  const { mss } = connection;
-  const outstanding = distance(snd.nxt, snd.una);
-  const available = sendBuffer.length - outstanding;
-  const window = distance(advance(snd.una, snd.wnd), snd.nxt);
-  if (window <= 0) return false;
-  if (available === 0) {
-    if (snd.finQueued) sendFin(connection, 0, now);
-    return false;
-  }
-  if (outstanding === 0) restartAfterIdle(connection, now);
-  const room = congestion.cwnd - recovery.inFlight(connection);
-  if (room < Math.min(mss, available) && outstanding > 0) return false;
-  let size = Math.min(available, window, Math.max(room, mss), maximumTrain(connection));
-  if (size < available || !mayEndShort(connection, available, outstanding)) {
-    if (size >= mss) size -= size % mss;
-    else if (size === available) return false;
-    // RFC 9293, 3.8.6.2.1: a piece of the window is worth a segment only if it is half of the largest.
-    else if (size < snd.maxWnd / 2) return false;
-  }
-  const last = size === available;
-  snd.sentAt = now;
-  if (rtt.timedEnd < 0) {
-    rtt.timedEnd = advance(snd.nxt, size);
-    rtt.timedAt = now;
-  }
-  if (last && snd.finQueued && size < window) sendFin(connection, size, now);
-  else {
-    transmit(connection, snd.nxt, last ? PSH : 0, size, now);
-    snd.nxt = advance(snd.nxt, size);
-  }
-  // A persist timer gives way too.
-  if (retransmit.at === NEVER || outstanding === 0) {
-    retransmit.at = now + rtt.rto;
-    retransmit.probes = 0;
-  }
-  return true;
-}
-
-function sendFin(connection: Connection, size: number, now: Micros): void {
-  const { snd, retransmit, rtt } = connection;
-  const first = snd.una === snd.nxt;
-  transmit(connection, snd.nxt, FIN | PSH, size, now);
-  snd.nxt = advance(snd.nxt, size + 1);
-  snd.finSent = true;
-  if (first || retransmit.at === NEVER) {
-    retransmit.at = now + rtt.rto;
-    retransmit.probes = 0;
-  }
-}
-
-/** RFC 5681, 4.1: after a pause the old window says nothing about the path any more. */
-function restartAfterIdle({ snd, rtt, congestion, mss }: Connection, now: Micros): void {
-  if (now - snd.sentAt > rtt.rto) {
-    congestion.cwnd = Math.min(congestion.cwnd, initialWindow(mss));
-  }
-}
-
-/** Nagle (RFC 9293, 3.7.4): the short last segment waits while something is unacknowledged. */
-function mayEndShort(connection: Connection, available: number, outstanding: number): boolean {
-  const { snd } = connection;
-  return available % connection.mss === 0 || outstanding === 0 || snd.noDelay || snd.finQueued;
-}
-
-function maximumTrain(connection: Connection): number {
-  const { mss, stack } = connection;
-  return stack.ip.link.offload ? Math.max(mss, MAX_TRAIN - (MAX_TRAIN % mss)) : mss;
-}
-
-/** The retransmission timer fired. Ends the connection with an error when it has fired too often. */
-export function onTimeout(connection: Connection, now: Micros): void {
-  const { snd, retransmit, rtt, stack } = connection;
-  const handshake = connection.state === 'syn-sent' || connection.state === 'syn-received';
-  const probing = !handshake && snd.una === snd.nxt;
-  if (isTooLate(connection, handshake, probing)) {
-    connection.fail(new TcpError('ETIMEDOUT', 'the peer does not answer'));
-    return;
-  }
-  retransmit.at = NEVER;
-  if (probing) {
-    if (connection.sendBuffer.length > 0 || (snd.finQueued && !snd.finSent)) {
-      probeWindow(connection, now);
-    }
-    return;
-  }
-  stack.counters.timeouts++;
-  retransmit.timeouts++;
-  retransmit.unanswered++;
-  backOff(rtt);
-  rtt.timedEnd = -1;
-  if (handshake) transmitSyn(connection, now);
-  else {
-    recovery.onTimeout(connection);
-    output(connection, now);
-  }
-  if (retransmit.at === NEVER) retransmit.at = now + rtt.rto;
-}
-
-/** True if the peer has had its time to answer. */
-function isTooLate(connection: Connection, handshake: boolean, probing: boolean): boolean {
-  const { timeouts, probes, unanswered } = connection.retransmit;
-  if (handshake) return timeouts >= MAX_SYN_TIMEOUTS;
-  if (connection.orphaned) return (probing ? probes : timeouts) >= MAX_ORPHAN_TIMEOUTS;
-  // A peer that answers with a closed window lives, and may keep it closed for as long as it likes.
-  const closed = probing || connection.snd.wnd === 0;
-  return (closed ? unanswered : timeouts) >= MAX_TIMEOUTS;
+/** Sends all new data that may be sent now. */
+export function output(connection: Connection, now: Micros): void {
+  if (!mayTransmit(connection)) return;
+  if (unsent(connection) === 0) return;
+  sendAll(connection, connection.snd.corked ? 'corked' : 'usual', now);
+  startPersist(connection, now);
 }
 
 /**
- * Makes the peer repeat its window (RFC 9293, 3.8.6.1): a segment one byte below what it expects, which
- * it must answer.
+ * The user has written something: sends what may be sent.
+ * @param more more will follow at once (MSG_MORE): a segment that is not full waits for it
+ * @param recordEnd a record ends here (MSG_EOR): what follows never shares a segment with it
  */
-function probeWindow(connection: Connection, now: Micros): void {
-  const { snd, retransmit, rtt, stack } = connection;
-  stack.counters.windowProbes++;
-  retransmit.unanswered++;
-  // A window too small for silly-window avoidance is used once the timer says so.
-  const window = distance(advance(snd.una, snd.wnd), snd.nxt);
-  if (window > 0 && connection.sendBuffer.length > 0) {
-    const size = Math.min(window, connection.sendBuffer.length, connection.mss);
-    transmit(connection, snd.nxt, PSH, size, now);
-    snd.nxt = advance(snd.nxt, size);
-    snd.sentAt = now;
-    retransmit.at = now + rtt.rto;
-    return;
+export function pushWritten(
+  connection: Connection,
+  now: Micros,
+  more = false,
+  recordEnd = false,
+): void {
+  const { snd, sendBuffer } = connection;
+  // The first byte follows the SYN, which may not be acknowledged yet.
+  const base = snd.una === snd.iss ? advance(snd.iss, 1) : snd.una;
+  const end = advance(base, sendBuffer.length);
+  if (!more) snd.pushEnd = end;
+  if (recordEnd) {
+    snd.recordEnds ??= [];
+    snd.recordEnds.push(end);
   }
-  transmit(connection, advance(snd.una, -1), 0, 0, now);
-  retransmit.probes++;
-  retransmit.at = now + persistInterval(rtt, retransmit.probes);
+  if (!mayTransmit(connection)) return;
+  sendAll(connection, more || snd.corked ? 'corked' : 'usual', now);
+  startPersist(connection, now);
+}
+
+function sendAll(connection: Connection, manner: Manner, now: Micros): void {
+  const { recovery } = connection;
+  const before = recovery.packetsOut;
+  while (sendNew(connection, now, manner));
+  noteFlight(connection, recovery.packetsOut > before, now);
+  if (recovery.packetsOut > before) scheduleProbe(connection, false, now);
+}
+
+/** Sends one train of new data, or the FIN; false if a window, Nagle's rule or SWS avoidance forbids it. */
+export function sendNew(connection: Connection, now: Micros, manner: Manner): boolean {
+  const { snd, sendBuffer, recovery } = connection;
+  if (snd.finSent) return false;
+  const available = sendBuffer.length - distance(snd.nxt, snd.una);
+  if (available === 0 && !snd.finQueued) return false;
+  if (recovery.packetsOut === 0) restartAfterIdle(connection, now);
+  const size = segmentSize(connection);
+  const record = Math.min(available, recordLength(connection, available), MAX_RECORD);
+  const last = record === available;
+  const fin = last && snd.finQueued;
+  let quota = windowQuota(connection);
+  if (quota === 0) {
+    // The final FIN need not wait for a window, nor does a probe.
+    if (manner !== 'probe' && !(fin && record <= size)) return false;
+    quota = 1;
+  }
+  const window = distance(advance(snd.una, snd.wnd), snd.nxt);
+  const first = Math.min(record, size);
+  // RFC 9293, 3.8.6.2.1: nothing leaves before a segment of it fits into the peer's window.
+  if (window < first + (fin && record <= size ? 1 : 0) || window <= 0) return false;
+  let length: number;
+  if (record <= size) {
+    if (record < size && !fin && last && isHeldBack(connection, manner)) return false;
+    length = record;
+  } else length = trainLength(connection, record, size, quota, window, last, manner);
+  const ends = fin && length === record && window > length;
+  push(connection, length, flagsFor(connection, length, size, ends), now);
+  return manner !== 'probe';
+}
+
+/** Linux builds no larger piece of what it has to send. */
+const MAX_RECORD = 65_535;
+
+/** Whole segments as far as both windows reach; the rest of the data too if Nagle's rule lets it. */
+function trainLength(
+  connection: Connection,
+  record: number,
+  size: number,
+  quota: number,
+  window: number,
+  last: boolean,
+  manner: Manner,
+): number {
+  const most = Math.min(maximumTrain(connection), size * quota);
+  if (most <= window && !last) return Math.min(most, record);
+  const needed = Math.min(record, window);
+  if (most <= needed) return most;
+  const partial = needed % size;
+  return partial > 0 && isHeldBack(connection, manner) ? needed - partial : needed;
+}
+
+/** Segments that the congestion window lets out in one train: half of it at most, so that ACKs come in two. */
+function windowQuota(connection: Connection): number {
+  const { cwnd } = connection.congestion;
+  const room = cwnd - inFlight(connection);
+  return room <= 0 ? 0 : Math.min(room, Math.max(cwnd >> 1, 1));
+}
+
+/**
+ * Nagle's rule (RFC 9293, 3.7.4) as Minshall changed it: a segment that is not full waits only while another
+ * such one is unacknowledged.
+ */
+function isHeldBack({ snd, recovery }: Connection, manner: Manner): boolean {
+  if (manner === 'corked') return true;
+  if (manner !== 'usual' || snd.noDelay || recovery.packetsOut === 0) return false;
+  return isAfter(snd.smallEnd, snd.una) && !isAfter(snd.smallEnd, snd.nxt);
+}
+
+/** PSH where Linux sets it: at the end of a write, of a train, and when half of the window had none. */
+function flagsFor({ snd }: Connection, length: number, size: number, fin: boolean): number {
+  const end = advance(snd.nxt, length);
+  const pushed =
+    length > size ||
+    (length > 0 && (end === snd.pushEnd || distance(end, snd.pushedAt) > snd.maxWnd >> 1));
+  return (pushed ? PSH : 0) | (fin ? FIN : 0);
+}
+
+/** Sends the next `length` bytes and, if the flags have it, the FIN, and notes that they are in flight. */
+export function push(connection: Connection, length: number, flags: number, now: Micros): void {
+  const { snd, recovery, stack } = connection;
+  const size = segmentSize(connection);
+  const fin = (flags & FIN) !== 0;
+  const before = recovery.packetsOut;
+  const start = snd.nxt;
+  const end = advance(start, length);
+  if (inFlight(connection) === 0) {
+    connection.congestionControl.resume(connection.congestion, snd.sentAt, now);
+  }
+  send(connection, start, flags, length, now);
+  if ((flags & PSH) !== 0) snd.pushedAt = end;
+  const segments = segmentsOf(length, size);
+  if (length < segments * size) snd.smallEnd = end;
+  snd.nxt = fin ? advance(end, 1) : end;
+  if (fin) snd.finSent = true;
+  if (connection.sent === NOTHING_SENT) connection.sent = stack.sentQueues.take();
+  const marks = ((flags & PSH) !== 0 ? PUSHED : 0) | (takeRecordEnd(snd, end) ? RECORD_END : 0);
+  const sequenceLength = length + (fin ? 1 : 0);
+  connection.sent.push(start, sequenceLength, segments, marks, now, recovery.delivered);
+  recovery.packetsOut += segments;
+  if (isReducing(recovery)) recovery.prrOut += segments;
+  snd.sentAt = now;
+  // A tail loss probe is put off, and counts from what is sent now.
+  if (before === 0) connection.retransmit.at = NEVER;
+  if (before === 0 || isPending(connection, 'probe')) rearmTimeout(connection, now);
+}
+
+/** Bytes until the next end of a record. */
+function recordLength({ snd }: Connection, available: number): number {
+  const ends = snd.recordEnds;
+  if (ends === undefined || ends.length === 0) return available;
+  return distance(ends[0], snd.nxt);
+}
+
+function takeRecordEnd({ recordEnds }: Connection['snd'], end: number): boolean {
+  if (recordEnds === undefined || recordEnds.length === 0 || recordEnds[0] !== end) return false;
+  recordEnds.shift();
+  return true;
+}
+
+/**
+ * `mss` has become smaller because of the path (RFC 1191): what is in flight in larger segments is lost, though
+ * not by congestion, and is sent again at once.
+ */
+export function resendTooLarge(connection: Connection, now: Micros): void {
+  const { recovery, congestion, snd } = connection;
+  if (!markOversized(connection)) return;
+  if (recovery.phase !== 'loss') {
+    recovery.point = snd.nxt;
+    recovery.undoMarker = -1;
+    recovery.priorSsthresh = 0;
+    congestion.ssthresh = Math.max(
+      congestion.ssthresh,
+      (congestion.cwnd >> 1) + (congestion.cwnd >> 2),
+    );
+    recovery.phase = 'loss';
+  }
+  retransmitLost(connection, now);
+  if (recovery.lostOut === 0) keepOpen(connection);
 }

@@ -1,7 +1,7 @@
 // Listening as Node does it: a server that emits its connections as streams.
 import { EventEmitter } from 'node:events';
-import { type Endpoint, formatAddress } from '../ip/address.ts';
-import type { Listener, ListenOptions } from './listener.ts';
+import { formatAddress, isIpv6 } from '../ip/address.ts';
+import type { ListenEndpoint, Listener, ListenOptions } from './listener.ts';
 import { TcpSocket, type TcpSocketOptions } from './socket.ts';
 import type { TcpStack } from './stack.ts';
 
@@ -31,9 +31,14 @@ export class TcpServer extends EventEmitter<TcpServerEvents> {
     return this.#listener !== undefined;
   }
 
-  /** @throws TcpError when somebody listens there already */
-  listen(local: Endpoint, options: Omit<ListenOptions, 'local' | 'accept'> = {}): this {
+  /**
+   * Listens at an address and port; without an address, on every address that is ours, of either family. The
+   * connections begin with the `settings` of this server, unless `options` has others.
+   * @throws TcpError when somebody listens there already
+   */
+  listen(local: ListenEndpoint, options: Omit<ListenOptions, 'local' | 'accept'> = {}): this {
     this.#listener = this.#stack.listen({
+      settings: this.#options.settings,
       ...options,
       local,
       accept: (connection) => {
@@ -51,7 +56,9 @@ export class TcpServer extends EventEmitter<TcpServerEvents> {
   address(): { address: string; port: number; family: string } | undefined {
     const local = this.#listener?.options.local;
     if (local === undefined) return undefined;
-    return { address: formatAddress(local.address), port: local.port, family: 'IPv4' };
+    const { address, port } = local;
+    if (address === undefined) return { address: '::', port, family: 'IPv6' };
+    return { address: formatAddress(address), port, family: isIpv6(address) ? 'IPv6' : 'IPv4' };
   }
 
   /** Takes no more connections; `close` comes when those that exist have ended. */

@@ -1,25 +1,28 @@
 // A connection as a Node stream, in the shape of `net.Socket`, so that what runs over Node's sockets runs
 // over these: node:http, tls.connect({ socket }), ws, undici.
 import { Duplex } from 'node:stream';
-import { MILLISECOND, NEVER, SECOND } from '../env/clock.ts';
+import { MILLISECOND, NEVER } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
-import { type Endpoint, formatAddress } from '../ip/address.ts';
+import { type Address, type Endpoint, formatAddress, isIpv6 } from '../ip/address.ts';
 import type { Connection, ConnectionHandler } from './connection.ts';
 import { TcpError } from './errors.ts';
+import { type TcpInfo, tcpInfo } from './info.ts';
+import type { TcpSettings } from './options.ts';
 import type { ConnectOptions, TcpStack } from './stack.ts';
 
-/** Pause between keep-alive probes, and how many may go unanswered, as Node has them. */
-const KEEPALIVE_INTERVAL = SECOND;
-const KEEPALIVE_ATTEMPTS = 10;
-
-/** Bytes that may wait to be acknowledged before a writer has to wait too. */
-const SEND_LIMIT = 1_048_576;
+/** Milliseconds between keep-alive probes, and how many may go unanswered, as Node has them. */
+const KEEPALIVE_INTERVAL = 1_000;
+const KEEPALIVE_PROBES = 10;
+/** Bytes that a writer may leave with us while the stack is short of memory. */
+const SCARCE = 16_384;
 
 type Done = (error?: Error | null) => void;
 
 export interface TcpSocketOptions {
   /** Whether the writing side stays open when the peer has closed its own. */
   allowHalfOpen?: boolean;
+  /** Options of the connection; `configure` sets them later. */
+  settings?: TcpSettings | undefined;
 }
 
 export class TcpSocket extends Duplex implements ConnectionHandler {
@@ -34,9 +37,12 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
   /** The peer has closed its side, and the stream knows it. */
   #ended = false;
   #finished = false;
+  /** Why the connection ended, while bytes that came before are still to be read. */
+  #failure: TcpError | undefined;
   #blocked: Done | undefined;
   #waiting: (() => void) | undefined;
   #idle: Timer | undefined;
+  #sink: ((bytes: Uint8Array) => void) | undefined;
 
   constructor({ allowHalfOpen = false }: TcpSocketOptions = {}) {
     super({ allowHalfOpen, highWaterMark: 65_536, emitClose: true });
@@ -63,8 +69,8 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     return this.#connection?.remote.port;
   }
 
-  get remoteFamily(): string {
-    return 'IPv4';
+  get remoteFamily(): 'IPv4' | 'IPv6' | undefined {
+    return familyOf(this.#connection?.remote.address);
   }
 
   get localAddress(): string | undefined {
@@ -75,6 +81,10 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     return this.#connection?.local.port;
   }
 
+  get localFamily(): 'IPv4' | 'IPv6' | undefined {
+    return familyOf(this.#connection?.local.address);
+  }
+
   /** Node's name for what the socket may do now. */
   get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
     if (this.connecting) return 'opening';
@@ -83,26 +93,59 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     return this.writable ? 'writeOnly' : 'closed';
   }
 
-  address(): { address: string | undefined; port: number | undefined; family: string } {
-    return { address: this.localAddress, port: this.localPort, family: 'IPv4' };
+  address(): {
+    address: string | undefined;
+    port: number | undefined;
+    family: string | undefined;
+  } {
+    return { address: this.localAddress, port: this.localPort, family: this.localFamily };
+  }
+
+  /** What TCP_INFO tells of the connection; undefined before there is one. */
+  info(): TcpInfo | undefined {
+    return this.#connection === undefined ? undefined : tcpInfo(this.#connection);
+  }
+
+  /**
+   * Sets options of the connection.
+   * @throws TcpError EINVAL for a value out of range
+   */
+  configure(settings: TcpSettings): this {
+    this.#connection?.configure(settings);
+    return this;
+  }
+
+  /**
+   * Passes what arrives to `sink` from now on, instead of emitting it as `data`. The bytes are good during the
+   * call only: their memory is used again, which spares a fast receiver the garbage. `end` comes as ever.
+   */
+  consume(sink: (bytes: Uint8Array) => void): this {
+    this.#sink = (bytes) => {
+      this.bytesRead += bytes.length;
+      sink(bytes);
+    };
+    this.resume();
+    this.#pull();
+    return this;
   }
 
   setNoDelay(noDelay = true): this {
-    if (this.#connection !== undefined) {
-      this.#connection.snd.noDelay = noDelay;
-      if (noDelay && this.#connection.state !== 'closed') this.#connection.flush();
-    }
-    return this;
+    return this.configure({ noDelay });
+  }
+
+  /** Only full segments leave until this is over (TCP_CORK). `cork` of a stream gathers writes instead. */
+  setCork(cork = true): this {
+    return this.configure({ cork });
   }
 
   /** @param delay milliseconds without traffic before the first probe */
   setKeepAlive(enable = false, delay = 7_200_000): this {
-    const connection = this.#connection;
-    if (connection === undefined) return this;
-    connection.keepalive.interval = KEEPALIVE_INTERVAL;
-    connection.keepalive.attempts = KEEPALIVE_ATTEMPTS;
-    connection.setKeepalive(enable ? Math.max(delay, 1) * MILLISECOND : undefined);
-    return this;
+    return this.configure({
+      keepAlive: enable,
+      keepAliveIdle: Math.max(delay, 1),
+      keepAliveInterval: KEEPALIVE_INTERVAL,
+      keepAliveProbes: KEEPALIVE_PROBES,
+    });
   }
 
   /** Emits `timeout` after `milliseconds` without traffic; 0 switches it off. */
@@ -141,6 +184,12 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     return this.destroy();
   }
 
+  override read(size?: number): Buffer | string | null {
+    const chunk = super.read(size);
+    if (this.#failure !== undefined) process.nextTick(() => this.#fail());
+    return chunk;
+  }
+
   override _read(): void {
     this.#wanted = true;
     this.#pull();
@@ -157,10 +206,10 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
       return;
     }
     // A stream's writer may use its buffer again after `done`, while a lost segment is sent from ours.
-    connection.write(Uint8Array.prototype.slice.call(chunk));
+    connection.writeCopy(chunk);
     this.bytesWritten += chunk.length;
     this.#touch();
-    if (connection.sendBuffer.length < SEND_LIMIT) done();
+    if (connection.sendBuffer.length < sendLimit(connection)) done();
     else this.#blocked = done;
   }
 
@@ -178,7 +227,8 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     if (this.#idle !== undefined) connection?.stack.timers.remove(this.#idle);
     if (connection !== undefined) {
       connection.handler = {};
-      if (this.writableFinished) connection.abandon('discard');
+      if (connection.linger === 0) connection.abort();
+      else if (this.writableFinished) connection.abandon('discard');
       else if (this.#cutsOff(connection)) connection.abort();
       else connection.abandon('reset');
     }
@@ -227,7 +277,7 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     this.#touch();
     const blocked = this.#blocked;
     if (blocked === undefined || this.#connection === undefined) return;
-    if (this.#connection.sendBuffer.length >= SEND_LIMIT / 2) return;
+    if (this.#connection.sendBuffer.length >= sendLimit(this.#connection) / 2) return;
     this.#blocked = undefined;
     blocked();
   }
@@ -236,7 +286,8 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     this.connecting = false;
     this.#ended = true;
     if (error !== undefined) {
-      this.destroy(error);
+      this.#failure = error;
+      this.#fail();
       return;
     }
     this.#pull();
@@ -248,6 +299,7 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
   #pull(): void {
     const connection = this.#connection;
     if (connection === undefined || this.destroyed) return;
+    if (this.#sink !== undefined) connection.drain(this.#sink);
     while (this.#wanted) {
       const bytes = connection.read();
       if (bytes === undefined) break;
@@ -256,10 +308,22 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
       this.#wanted = false;
       if (this.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))) this.#wanted = true;
     }
-    if (this.#ended && !this.#finished && connection.receiveBuffer.length === 0) {
+    if (this.#failure !== undefined) this.#fail();
+    else if (this.#ended && !this.#finished && connection.receiveBuffer.length === 0) {
       this.#finished = true;
       this.push(null);
     }
+  }
+
+  /** As with a socket of Linux, what came before an error is read before the error. */
+  #fail(): void {
+    if (this.destroyed || this.#failure === undefined) return;
+    const unread = this.#connection?.receiveBuffer.length ?? 0;
+    if (this.readableLength > 0 || unread > 0) {
+      if (this.#wanted && unread > 0) this.#pull();
+      return;
+    }
+    this.destroy(this.#failure);
   }
 
   #touch(): void {
@@ -274,6 +338,13 @@ export class TcpSocket extends Duplex implements ConnectionHandler {
     connection.stack.timers.set(this.#idle, at);
   }
 }
+
+/** Bytes that may wait to be acknowledged: fewer while all connections together hold too many. */
+const sendLimit = ({ sendLimit: limit, stack }: Connection): number =>
+  stack.memory.isUnderPressure ? Math.min(limit, SCARCE) : limit;
+
+const familyOf = (address: Address | undefined): 'IPv4' | 'IPv6' | undefined =>
+  address === undefined ? undefined : isIpv6(address) ? 'IPv6' : 'IPv4';
 
 const text = (endpoint: Endpoint | undefined): string | undefined =>
   endpoint === undefined ? undefined : formatAddress(endpoint.address);

@@ -4,91 +4,60 @@ import type { Clock, Micros } from '../env/clock.ts';
 import { SECOND } from '../env/clock.ts';
 import type { Random } from '../env/random.ts';
 import type { Timers } from '../env/timers.ts';
-import { type Address, type Endpoint, endpointKey } from '../ip/address.ts';
+import type { Address, Endpoint } from '../ip/address.ts';
 import { type Ip, isTransportIntact } from '../ip/ip.ts';
 import { Packet, type PathError, type Protocol } from '../ip/packet.ts';
 import { Frame } from '../link/frame.ts';
 import { PROTOCOL_TCP } from '../wire/ipv4.ts';
+import { NETWORK_AT } from '../wire/layout.ts';
 import * as tcp from '../wire/tcp.ts';
-import { type CongestionControl, newReno } from './congestion.ts';
+import { congestionControl } from './congestion/algorithms.ts';
+import type { CongestionControl } from './congestion/control.ts';
+import { cubic } from './congestion/cubic.ts';
 import { Connection, type ConnectionHandler, type Offer } from './connection.ts';
+import { tcpCounters } from './counters.ts';
+import { FlowMap } from './demux.ts';
 import { TcpError } from './errors.ts';
 import { flowWords } from './flow-words.ts';
 import { openActively } from './handshake.ts';
 import { Listener, type ListenOptions } from './listener.ts';
+import { Listeners } from './listeners.ts';
+import { DEFAULT_MEMORY_LIMIT, Memory } from './memory.ts';
+import type { EcnMode, TcpSettings } from './options.ts';
+import { takePathError } from './path-errors.ts';
 import { Ports } from './ports.ts';
+import { INITIAL_WINDOW } from './receive-window.ts';
 import { segmentArrives } from './receiver.ts';
+import { SentQueues } from './recovery/sent-queue.ts';
 import { readSegment, Segment } from './segment.ts';
-import { advance, distance, isAfter, isBefore } from './sequence.ts';
+import { advance } from './sequence.ts';
 import { type SipKey, siphash } from './siphash.ts';
+import type { ConnectOptions, TcpOptions } from './stack-options.ts';
+import { type TimeWaitRecord, TimeWaits } from './time-wait.ts';
 
-const KIBI = 1_024;
+const MEBI = 1_048_576;
 
-export interface TcpOptions {
-  ip: Ip;
-  clock: Clock;
-  timers: Timers;
-  random: Random;
-  /** Bytes that may wait for the reader of a connection. */
-  receiveLimit?: number;
-  /** Connections at most, of any state. */
-  maximumConnections?: number;
-  /** How long TIME-WAIT lasts; 60 s as in Linux. */
-  timeWait?: Micros;
-  /** Connections in TIME-WAIT at most; the oldest gives way. */
-  maximumTimeWait?: number;
-  congestionControl?: CongestionControl;
-}
-
-export interface ConnectOptions {
-  remote: Endpoint;
-  /** The address to connect from. */
-  local: Address;
-  /** The port to connect from; chosen when absent. */
-  localPort?: number | undefined;
-  /** False for ports that something outside this stack holds. */
-  isFree?: ((port: number) => boolean) | undefined;
-  /** Our initial sequence number; a keyed hash of the flow when absent (RFC 6528). */
-  iss?: number | undefined;
-  offer?: Offer | undefined;
-  handler: ConnectionHandler;
-}
+export type { ConnectOptions, TcpOptions } from './stack-options.ts';
 
 export class TcpStack implements Protocol {
-  readonly counters = {
-    segmentsIn: 0,
-    segmentsOut: 0,
-    malformed: 0,
-    badChecksum: 0,
-    resetsSent: 0,
-    resetsWithheld: 0,
-    connectsOut: 0,
-    accepted: 0,
-    refusedFull: 0,
-    backlogDrops: 0,
-    cookiesSent: 0,
-    cookiesTaken: 0,
-    cookiesFailed: 0,
-    /** Segments that came before the one that proves their handshake. */
-    cookiesEarly: 0,
-    resumed: 0,
-    synAckRepeats: 0,
-    retransmits: 0,
-    fastRetransmits: 0,
-    timeouts: 0,
-    windowProbes: 0,
-    unacceptable: 0,
-    challenges: 0,
-    pawsDrops: 0,
-    reassemblyDrops: 0,
-  };
+  readonly counters = tcpCounters();
   readonly ip: Ip;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly timeWait: Micros;
+  readonly timeWaits: TimeWaits;
+  readonly memory: Memory;
   readonly congestionControl: CongestionControl;
-  /** Bytes that may wait for the reader of a connection. */
+  readonly sentQueues = new SentQueues();
+  /** Bytes that may wait for the reader of a connection, at most and at first. */
   readonly receiveLimit: number;
+  readonly receiveInitial: number;
+  readonly sendLimit: number;
+  readonly finWait2Timeout: Micros;
+  readonly ecn: EcnMode;
+  readonly requireTimestamps: boolean;
+  readonly slowStartAfterIdle: boolean;
+  /** Connections whose users have gone. */
+  orphans = 0;
   /** Connections in SYN-SENT. */
   readonly connecting = new Set<Connection>();
   /** The frame in which segments are built; free again as soon as one is sent. */
@@ -96,29 +65,37 @@ export class TcpStack implements Protocol {
   /** Whether a segment of an unknown flow may be answered by RST; when absent it may. */
   mayReset: ((segment: Segment) => boolean) | undefined;
   readonly #maximumConnections: number;
-  readonly #maximumTimeWait: number;
+  readonly #maximumOrphans: number;
   readonly #segment: Segment;
-  readonly #connections = new Map<number | string, Map<number | string, Connection>>();
-  readonly #listeners = new Map<number | string, Listener>();
-  readonly #timeWaiting = new Set<Connection>();
+  readonly #connections = new FlowMap<Connection>();
+  readonly #listeners = new Listeners();
   readonly #ports: Ports;
+  readonly #random: Random;
   readonly #isnKey: SipKey;
   readonly #timestampBase: number;
   readonly #words = new Uint32Array(16);
-  #count = 0;
 
   constructor(options: TcpOptions) {
     this.ip = options.ip;
     this.clock = options.clock;
     this.timers = options.timers;
-    this.timeWait = options.timeWait ?? 60 * SECOND;
-    this.congestionControl = options.congestionControl ?? newReno;
-    this.receiveLimit = options.receiveLimit ?? 2_048 * KIBI;
+    this.memory = new Memory(options.memoryLimit ?? DEFAULT_MEMORY_LIMIT);
+    const { timeWait = 60 * SECOND, maximumTimeWait = 16_384 } = options;
+    this.timeWaits = new TimeWaits(this, timeWait, maximumTimeWait);
+    this.congestionControl = chosenControl(options.congestionControl);
+    this.receiveLimit = options.receiveLimit ?? 6 * MEBI;
+    this.receiveInitial = Math.min(options.receiveInitial ?? INITIAL_WINDOW, this.receiveLimit);
+    this.sendLimit = options.sendLimit ?? MEBI;
+    this.finWait2Timeout = options.finWait2Timeout ?? 60 * SECOND;
+    this.ecn = options.ecn ?? 'passive';
+    this.requireTimestamps = options.requireTimestamps ?? false;
+    this.slowStartAfterIdle = options.slowStartAfterIdle ?? true;
     this.#maximumConnections = options.maximumConnections ?? 262_144;
-    this.#maximumTimeWait = options.maximumTimeWait ?? 16_384;
+    this.#maximumOrphans = options.maximumOrphans ?? 16_384;
     this.#segment = new Segment(new Packet(this.frame));
-    this.#isnKey = randomKey(options.random);
-    this.#ports = new Ports(randomKey(options.random));
+    this.#random = options.random;
+    this.#isnKey = this.newKey();
+    this.#ports = new Ports(this.newKey());
     // A host that starts again must not send timestamps older than those it sent before: time of day
     // does not stand still meanwhile.
     this.#timestampBase =
@@ -126,24 +103,25 @@ export class TcpStack implements Protocol {
     this.ip.register(PROTOCOL_TCP, this);
   }
 
-  /** Connections of any state. */
+  /** Connections of any state, TIME-WAIT included. */
   get connectionCount(): number {
-    return this.#count;
+    return this.#connections.size + this.timeWaits.size;
   }
 
-  /** @throws TcpError when somebody listens there already */
+  /**
+   * Takes connections to an address and port, or without an address to the port of every address that is ours,
+   * of either family. Port 0 chooses a free one.
+   * @throws TcpError when somebody listens there already
+   */
   listen(options: ListenOptions): Listener {
-    const key = endpointKey(options.local.address, options.local.port);
-    if (this.#listeners.has(key)) {
-      throw new TcpError('EADDRINUSE', `port ${options.local.port} is listened on already`);
-    }
-    const listener = new Listener(this, options);
-    this.#listeners.set(key, listener);
+    const local = this.#listeners.place(options.local, this.#ports);
+    const listener = new Listener(this, local === options.local ? options : { ...options, local });
+    this.#listeners.add(listener);
     return listener;
   }
 
-  unlisten({ options }: Listener): void {
-    this.#listeners.delete(endpointKey(options.local.address, options.local.port));
+  unlisten(listener: Listener): void {
+    this.#listeners.delete(listener);
   }
 
   /**
@@ -153,7 +131,8 @@ export class TcpStack implements Protocol {
   connect(options: ConnectOptions): Connection {
     const { remote, local: address, handler } = options;
     const isFree = (port: number): boolean =>
-      this.#find(address, port, remote.address, remote.port) === undefined &&
+      this.#connections.get(address, port, remote.address, remote.port) === undefined &&
+      !this.timeWaits.has({ address, port }, remote) &&
       (options.isFree === undefined || options.isFree(port));
     const port =
       options.localPort ?? this.#ports.choose(address, remote.address, remote.port, isFree);
@@ -161,11 +140,22 @@ export class TcpStack implements Protocol {
       throw new TcpError('EADDRNOTAVAIL', 'every local port to this destination is in use');
     }
     const local = { address, port };
-    const offer = options.offer ?? this.offerFor(remote.address);
+    if (options.localPort !== undefined && this.timeWaits.has(local, remote)) {
+      throw new TcpError('EADDRNOTAVAIL', 'the last connection between these two is in TIME-WAIT');
+    }
+    const offer = options.offer ?? this.offerFor(remote.address, options.settings);
     const iss = options.iss ?? this.isn(local, remote);
     const connection = this.create(local, remote, iss, offer, handler);
     if (connection === undefined) {
       throw new TcpError('EADDRNOTAVAIL', 'too many connections, or this one exists already');
+    }
+    if (options.settings !== undefined) {
+      try {
+        connection.configure(options.settings);
+      } catch (error) {
+        this.forget(connection);
+        throw error;
+      }
     }
     this.counters.connectsOut++;
     openActively(connection, this.clock.now());
@@ -180,60 +170,38 @@ export class TcpStack implements Protocol {
     offer: Offer,
     handler: ConnectionHandler,
   ): Connection | undefined {
-    if (this.#count >= this.#maximumConnections) {
+    if (this.#connections.size >= this.#maximumConnections) {
       this.counters.refusedFull++;
       return undefined;
     }
-    const localKey = endpointKey(local.address, local.port);
-    const remoteKey = endpointKey(remote.address, remote.port);
-    let peers = this.#connections.get(localKey);
-    if (peers === undefined) {
-      peers = new Map();
-      this.#connections.set(localKey, peers);
-    }
-    if (peers.has(remoteKey)) return undefined;
-    const connection = new Connection({
-      stack: this,
-      local,
-      remote,
-      iss,
-      offer,
-      receiveLimit: this.receiveLimit,
-      handler,
-    });
-    peers.set(remoteKey, connection);
-    this.#count++;
-    return connection;
+    const connection = new Connection({ stack: this, local, remote, iss, offer, handler });
+    return this.#connections.add(connection) ? connection : undefined;
   }
 
   forget(connection: Connection): void {
-    const { local, remote } = connection;
-    const localKey = endpointKey(local.address, local.port);
-    const peers = this.#connections.get(localKey);
-    const remoteKey = endpointKey(remote.address, remote.port);
-    if (peers?.get(remoteKey) !== connection) return;
-    peers.delete(remoteKey);
-    if (peers.size === 0) this.#connections.delete(localKey);
-    this.#timeWaiting.delete(connection);
-    this.#count--;
+    this.#connections.delete(connection);
   }
 
-  isLive(connection: Connection): boolean {
-    return connection.state !== 'closed';
+  /** False when a connection is over, or only waits in TIME-WAIT. */
+  isLive({ state }: Connection): boolean {
+    return state !== 'closed' && state !== 'time-wait';
   }
 
-  enteredTimeWait(connection: Connection): void {
-    this.#timeWaiting.add(connection);
-    if (this.#timeWaiting.size <= this.#maximumTimeWait) return;
-    for (const oldest of this.#timeWaiting) {
-      oldest.close();
-      return;
-    }
+  /** False if a connection that its user abandons has to be reset: there are too many, or memory is scarce. */
+  mayOrphan(): boolean {
+    if (this.orphans < this.#maximumOrphans && !this.memory.isExhausted) return true;
+    this.counters.orphansReset++;
+    return false;
   }
 
-  /** Every connection, in no order. */
-  *connections(): IterableIterator<Connection> {
-    for (const peers of this.#connections.values()) yield* peers.values();
+  /** A key for a keyed hash, which nobody else knows. */
+  newKey(): SipKey {
+    return Uint32Array.from({ length: 4 }, () => this.#random.uint32());
+  }
+
+  /** Every connection but those in TIME-WAIT, in no order. */
+  connections(): IterableIterator<Connection> {
+    return this.#connections.values();
   }
 
   /** TSval at `now`: milliseconds (RFC 7323, section 5.4), plus the connection's offset. */
@@ -246,11 +214,16 @@ export class TcpStack implements Protocol {
     return this.ip.maximumPayload(remote) - tcp.TCP_LENGTH;
   }
 
+  /** The largest packet that the path to a host takes, as far as is known. */
+  pathMtu(remote: Address): number {
+    return this.ip.maximumPayload(remote) + this.ip.payloadAt(remote) - NETWORK_AT;
+  }
+
   /** What this stack offers by itself. */
-  offerFor(remote: Address): Offer {
+  offerFor(remote: Address, settings?: TcpSettings): Offer {
     return {
-      mss: this.maximumSegment(remote),
-      windowScale: scaleFor(this.receiveLimit),
+      mss: Math.min(this.maximumSegment(remote), settings?.maximumSegment ?? 65_535),
+      windowScale: scaleFor(settings?.receiveBuffer ?? this.receiveLimit),
       sack: true,
       timestamps: true,
     };
@@ -274,41 +247,41 @@ export class TcpStack implements Protocol {
       this.counters.badChecksum++;
       return;
     }
-    const connection = this.#find(
-      packet.destination,
-      segment.destinationPort,
-      packet.source,
-      segment.sourcePort,
-    );
+    const { sourcePort, destinationPort } = segment;
+    const { source, destination } = packet;
+    const connection = this.#connections.get(destination, destinationPort, source, sourcePort);
     if (connection !== undefined) {
-      if (!this.#isRebirth(connection, segment)) {
-        segmentArrives(connection, segment, now);
-        return;
-      }
-      connection.close();
+      segmentArrives(connection, segment, now);
+      return;
     }
-    const listener = this.#listeners.get(endpointKey(packet.destination, segment.destinationPort));
-    if (listener === undefined || !listener.receive(segment, now)) this.reset(segment);
+    const waiting = this.timeWaits.find(segment);
+    if (waiting !== undefined) this.#late(waiting, segment, now);
+    else this.#unknown(segment, now);
   }
 
-  pathError(error: PathError, _now: Micros): void {
-    const connection = this.#find(
-      error.source,
-      tcp.sourcePort(error.view, error.quote),
-      error.destination,
-      tcp.destinationPort(error.view, error.quote),
+  /** A segment for a connection in TIME-WAIT: perhaps a SYN that may begin the next one. */
+  #late(waiting: TimeWaitRecord, segment: Segment, now: Micros): void {
+    const iss = this.timeWaits.receive(waiting, segment, now);
+    if (iss === undefined) return;
+    this.timeWaits.forget(waiting);
+    this.#unknown(segment, now, iss);
+  }
+
+  #unknown(segment: Segment, now: Micros, iss?: number): void {
+    const listener = this.#listeners.find(segment.packet.destination, segment.destinationPort);
+    if (listener === undefined || !listener.receive(segment, now, iss)) this.reset(segment);
+  }
+
+  pathError(error: PathError, now: Micros): void {
+    const { view, quote, source, destination } = error;
+    const connection = this.#connections.get(
+      source,
+      tcp.sourcePort(view, quote),
+      destination,
+      tcp.destinationPort(view, quote),
     );
-    if (connection === undefined) return;
-    // RFC 5927, section 4: the quoted number must be one that is under way.
-    const seq = error.view.getUint32(error.quote + tcp.SEQ_AT);
-    if (isBefore(seq, connection.snd.una) || !isBefore(seq, connection.snd.nxt)) return;
-    // Hard errors end a connection attempt only (RFC 5461, section 4).
-    if (connection.state !== 'syn-sent') return;
-    if (error.kind === 'refused') {
-      connection.close(new TcpError('ECONNREFUSED', 'the host says that nobody listens'));
-    } else if (error.kind === 'unreachable') {
-      connection.close(new TcpError('EHOSTUNREACH', 'a router says that there is no way'));
-    }
+    if (connection !== undefined) takePathError(connection, error, now);
+    else this.counters.pathErrorsIgnored++;
   }
 
   /** A next hop does not answer: whoever is connecting through it learns so now. */
@@ -355,44 +328,25 @@ export class TcpStack implements Protocol {
       segmentSize: 0,
     });
   }
-
-  #find(
-    local: Address,
-    localPort: number,
-    remote: Address,
-    remotePort: number,
-  ): Connection | undefined {
-    return this.#connections
-      .get(endpointKey(local, localPort))
-      ?.get(endpointKey(remote, remotePort));
-  }
-
-  /** A SYN that may replace a connection in TIME-WAIT (RFC 1122, 4.2.2.13; RFC 6191). */
-  #isRebirth({ state, rcv, ts, negotiated }: Connection, segment: Segment): boolean {
-    if (state !== 'time-wait' || !segment.has(tcp.SYN) || segment.has(tcp.ACK | tcp.RST)) {
-      return false;
-    }
-    const { options } = segment;
-    const higher = isAfter(segment.seq, rcv.nxt);
-    if (!negotiated.timestamps || !options.hasTimestamps) return higher;
-    const elapsed = distance(options.timestampValue, ts.recent);
-    return elapsed > 0 || (elapsed === 0 && higher);
-  }
 }
 
 /** The smallest shift with which a window of `bytes` can be told. */
-function scaleFor(bytes: number): number {
+export function scaleFor(bytes: number): number {
   let shift = 0;
   while (shift < 14 && 65_535 * 2 ** shift < bytes) shift++;
   return shift;
-}
-
-function randomKey(random: Random): SipKey {
-  return Uint32Array.from({ length: 4 }, () => random.uint32());
 }
 
 /** A key from a secret of any length and what it is to serve. */
 export function keyFromSecret(secret: string, purpose: string): SipKey {
   const digest = createHash('sha256').update(`${purpose}\0${secret}`).digest();
   return Uint32Array.from({ length: 4 }, (_, index) => digest.readUInt32LE(4 * index));
+}
+
+/** @throws TcpError EINVAL when no algorithm has that name */
+function chosenControl(name: string | undefined): CongestionControl {
+  if (name === undefined) return cubic;
+  const control = congestionControl(name);
+  if (control === undefined) throw new TcpError('EINVAL', `there is no congestion control ${name}`);
+  return control;
 }

@@ -1,49 +1,36 @@
 // One segment from a connection's state to the wire: header, options, payload, in the form that Linux
 // gives them.
-import { NEVER } from '../env/clock.ts';
 import { PROTOCOL_TCP } from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
 import type { Connection } from './connection.ts';
-import { advance, distance } from './sequence.ts';
+import { acknowledged } from './delayed-ack.ts';
+import { acknowledgment, MAX_WINDOW_FIELD, receiveWindow } from './receive-window.ts';
+import { segmentSize, segmentsOf } from './recovery/flight.ts';
+import { hasSackBlocks, writeSackBlocks } from './sack-blocks.ts';
+import { advance, distance, isBefore } from './sequence.ts';
 
-const MAX_WINDOW_FIELD = 65_535;
-const sackEdges = new Uint32Array(2 * options.MAX_SACK_BLOCKS);
 const layout = { checksumOffset: tcp.CHECKSUM_AT, headerLength: 0, segmentSize: 0 };
-
-/** The sequence number that an acknowledgment of ours carries now. */
-export const acknowledgment = ({ rcv }: Connection): number =>
-  rcv.holdAt >= 0 ? rcv.holdAt : rcv.nxt;
-
-/**
- * Moves the right edge of the receive window as far as the buffer allows, but not for crumbs
- * (RFC 9293, 3.8.6.2.2), and returns the window in bytes.
- */
-export function receiveWindow(connection: Connection): number {
-  const { rcv, receiveBuffer } = connection;
-  const free = Math.max(0, rcv.limit - receiveBuffer.length);
-  const edge = advance(rcv.nxt, free);
-  const gain = distance(edge, rcv.edge);
-  if (gain >= Math.min(connection.mss, rcv.limit >> 1)) rcv.edge = edge;
-  return Math.max(0, distance(rcv.edge, acknowledgment(connection)));
-}
 
 /** Sends a SYN or SYN-ACK with all that we offer. */
 export function transmitSyn(connection: Connection, now: number): void {
-  const { stack, snd, rcv, offer } = connection;
+  const { stack, snd, rcv, offer, negotiated } = connection;
   const { view } = stack.frame;
   const at = stack.ip.payloadAt(connection.remote.address);
   const answer = connection.state === 'syn-received';
+  // A SYN-ACK carries only what the SYN has offered (RFC 7323, sections 2.2 and 3.2; RFC 2018, section 2).
+  const { timestamps, sack } = answer ? negotiated : offer;
   let end = options.writeMss(view, at + tcp.TCP_LENGTH, offer.mss);
-  if (offer.timestamps) {
+  if (timestamps) {
     const value = stack.timestamp(now, connection.ts.offset);
     connection.ts.lastSent = value;
-    end = offer.sack
+    end = sack
       ? options.writeSackPermittedTimestamps(view, end, value, connection.ts.recent)
       : options.writeTimestamps(view, end, value, connection.ts.recent);
-  } else if (offer.sack) end = options.writeSackPermitted(view, end);
-  if (offer.windowScale >= 0) end = options.writeWindowScale(view, end, offer.windowScale);
-  const window = Math.min(receiveWindow(connection), MAX_WINDOW_FIELD);
+  } else if (sack) end = options.writeSackPermitted(view, end);
+  if (answer ? negotiated.scaling : offer.windowScale >= 0)
+    end = options.writeWindowScale(view, end, offer.windowScale);
+  const window = Math.min(distance(rcv.edge, rcv.nxt), MAX_WINDOW_FIELD);
   const flags = answer ? tcp.SYN | tcp.ACK : tcp.SYN;
   tcp.write(
     view,
@@ -53,10 +40,56 @@ export function transmitSyn(connection: Connection, now: number): void {
     snd.iss,
     answer ? rcv.nxt : 0,
     end - at,
-    flags,
+    flags | ecnFlags(connection, answer),
     window,
   );
-  finish(connection, end, end - at, 0);
+  finish(connection, end, end - at, 0, 0, 0);
+}
+
+/**
+ * RFC 3168, section 6.1.1. A SYN that is sent again does not ask any more: something on the way may have
+ * dropped it for asking (section 6.1.1.1).
+ */
+function ecnFlags({ ecn, ecnMode, retransmit }: Connection, answer: boolean): number {
+  if (answer) return ecn.ok ? tcp.ECE : 0;
+  ecn.asked = ecnMode === 'on' && retransmit.timeouts === 0;
+  return ecn.asked ? tcp.ECE | tcp.CWR : 0;
+}
+
+/** The largest payload of a segment train: what fits an IP packet beside the longest headers. */
+const MAX_TRAIN = 65_535 - 120;
+/** ECN-capable transport, ECT(0), in the IP header (RFC 3168, section 5). */
+const ECT_0 = 2;
+
+/** Payload bytes that `send` takes at most: whole segments, if there is more than one. */
+export function maximumTrain(connection: Connection): number {
+  const size = segmentSize(connection);
+  return Math.max(size, MAX_TRAIN - (MAX_TRAIN % size));
+}
+
+/**
+ * Sends `length` bytes of the send buffer from `seq` on as a train of segments: in one frame where the link takes
+ * that, else one by one.
+ * @param flags the flags of the last segment; ACK is added
+ */
+export function send(
+  connection: Connection,
+  seq: number,
+  flags: number,
+  length: number,
+  now: number,
+): void {
+  const { stack, ecn } = connection;
+  const size = segmentSize(connection);
+  let from = 0;
+  // RFC 3168, 6.1.2: CWR belongs to one segment, not to each of a train.
+  const alone = !stack.ip.link.offload || ecn.cwr;
+  while (length - from > size && alone) {
+    transmit(connection, advance(seq, from), 0, size, now);
+    from += size;
+    if (stack.ip.link.offload && !ecn.cwr) break;
+  }
+  transmit(connection, advance(seq, from), flags, length - from, now);
 }
 
 /**
@@ -70,7 +103,7 @@ export function transmit(
   length: number,
   now: number,
 ): void {
-  const { stack, snd, rcv, negotiated } = connection;
+  const { stack, snd, negotiated, ecn } = connection;
   const { frame } = stack;
   const { view } = frame;
   const at = stack.ip.payloadAt(connection.remote.address);
@@ -80,10 +113,15 @@ export function transmit(
     connection.ts.lastSent = value;
     end = options.writeTimestamps(view, end, value, connection.ts.recent);
   }
-  if (length === 0 && negotiated.sack && connection.receiveBuffer.gaps.count > 0) {
-    end = writeSack(connection, end);
+  if (length === 0 && negotiated.sack && hasSackBlocks(connection)) {
+    end = writeSackBlocks(connection, end);
   }
   const header = end - at;
+  // RFC 3168, 6.1.4 and 6.1.5: neither pure acknowledgments nor what is sent again may be marked.
+  const markable = ecn.ok && length > 0 && !isBefore(seq, snd.nxt);
+  const reduced = markable && ecn.cwr;
+  if (reduced) ecn.cwr = false;
+  const trafficClass = markable ? ECT_0 : 0;
   if (length > 0) {
     connection.sendBuffer.copyTo(frame, end, distance(seq, snd.una), length);
     end += length;
@@ -98,14 +136,11 @@ export function transmit(
     seq,
     ack,
     header,
-    flags | tcp.ACK,
+    flags | tcp.ACK | (ecn.echo ? tcp.ECE : 0) | (reduced ? tcp.CWR : 0),
     Math.min(window >>> negotiated.receiveScale, MAX_WINDOW_FIELD),
   );
-  rcv.lastAckSent = ack;
-  rcv.unacknowledged = 0;
-  rcv.ackAt = NEVER;
-  if (rcv.quickAcks > 0) rcv.quickAcks--;
-  finish(connection, end, header, connection.mss);
+  acknowledged(connection, ack, length, now);
+  finish(connection, end, header, length > 0 ? segmentSize(connection) : 0, length, trafficClass);
 }
 
 /** Acknowledges what has arrived; nothing while the owner holds it back. */
@@ -114,26 +149,26 @@ export function sendAck(connection: Connection, now: number): void {
   transmit(connection, connection.snd.nxt, 0, 0, now);
 }
 
-function writeSack(connection: Connection, at: number): number {
-  const { gaps } = connection.receiveBuffer;
-  const room = connection.negotiated.timestamps ? 3 : 4;
-  // RFC 2018, section 4: the range that the latest segment fell into comes first.
-  const latest = Math.max(0, gaps.indexOf(connection.latestGap));
-  const blocks = Math.min(gaps.count, room);
-  for (let i = 0; i < blocks; i++) {
-    const index = (latest + i) % gaps.count;
-    sackEdges[2 * i] = gaps.start(index);
-    sackEdges[2 * i + 1] = gaps.end(index);
-  }
-  return options.writeSack(connection.stack.frame.view, at, sackEdges, blocks);
-}
-
-function finish(connection: Connection, end: number, header: number, segmentSize: number): void {
-  const { stack, local, remote } = connection;
+function finish(
+  connection: Connection,
+  end: number,
+  header: number,
+  size: number,
+  length: number,
+  trafficClass: number,
+): void {
+  const { stack, local, remote, count } = connection;
   stack.frame.end = end;
   layout.headerLength = header;
-  layout.segmentSize = segmentSize;
+  layout.segmentSize = size;
   stack.counters.segmentsOut++;
+  const segments = length === 0 ? 1 : segmentsOf(length, size);
+  count.segmentsOut += segments;
+  if (length > 0) {
+    count.dataSegmentsOut += segments;
+    connection.recovery.bytesSent += length;
+  }
   const hop = connection.currentHop();
-  stack.ip.send(stack.frame, local.address, remote.address, PROTOCOL_TCP, layout, hop);
+  const { address } = local;
+  stack.ip.send(stack.frame, address, remote.address, PROTOCOL_TCP, layout, hop, trafficClass);
 }

@@ -44,6 +44,19 @@ test('a timer may be moved both ways, disarmed and removed', () => {
   expect(fired).toBe(1);
 });
 
+test('a timer that was moved later does not run before one that is due earlier', () => {
+  const timers = new Timers();
+  const ran: string[] = [];
+  const moved = new Timer(() => ran.push('moved'));
+  const other = new Timer(() => ran.push('other'));
+  timers.set(moved, 10);
+  timers.set(other, 20);
+  timers.set(moved, 30);
+  // The clock comes late: both are due.
+  expect(timers.run(40)).toBe(2);
+  expect(ran).toEqual(['other', 'moved']);
+});
+
 test('a timer that sets itself again waits for the next run', () => {
   const timers = new Timers();
   let fired = 0;

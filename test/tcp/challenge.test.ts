@@ -15,19 +15,23 @@ test('challenges to segments without data are limited', () => {
   const t = established();
   for (let i = 1; i <= 50; i++) t.at(1_000 + i, { ...RST, seq: i }, { ...SYN, seq: i });
   expect(t.sent()).toHaveLength(1);
-  t.at(1_101, { ...RST, seq: 1 }).expect(ACK);
+  expect(t.host.tcp.counters).toMatchObject({ challenges: 1, challengesWithheld: 99 });
+  t.at(1_500, { ...RST, seq: 1 }).expect();
+  t.at(1_501, { ...RST, seq: 1 }).expect(ACK);
 });
 
 test('a SYN inside or outside of the window is challenged', () => {
   const t = established();
   t.at(200, { ...SYN, seq: 10 }).expect({ ...ACK, ack: 0 });
-  t.at(400, { ...SYN, seq: -5_000 }).expect({ ...ACK, ack: 0 });
+  t.at(700, { ...SYN, seq: -5_000 }).expect({ ...ACK, ack: 0 });
   expect(t.connection.state).toBe('established');
 });
 
 test('an acknowledgment of what was never sent, or of ages ago, is challenged and its data dropped', () => {
   const t = established();
   t.write(10).expect(DATA);
+  // As if a megabyte had been acknowledged before.
+  t.connection.recovery.bytesAcked = 1_000_000;
   t.at(200, { ...DATA, ack: 11, data: 'evil' }).expect(ACK);
   t.at(220, { ...DATA, ack: -70_000, data: 'evil' })
     .expect(ACK)

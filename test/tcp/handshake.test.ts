@@ -25,7 +25,7 @@ test('an active open sends a SYN with all that we offer, and acknowledges the SY
     scale: 2,
     sackPermitted: true,
     timestamps: [stamp, 0],
-    window: 65_535,
+    window: 64_240,
     fromPort: OURS.port,
     toPort: PEER.port,
   });
@@ -62,11 +62,13 @@ test('a SYN is sent again after 1, 3, 7 s and so on, and then given up', () => {
   t.at(127_000).expectEvents('close ETIMEDOUT').expectGone();
 });
 
-test('a repeated SYN gives no sample without timestamps, and a cautious start', () => {
+test('a repeated SYN gives no sample without timestamps', () => {
   const t = new Harness().connect().at(1_000, { ...SYN_ACK, ...{ window: 65_535, mss: MSS } });
   expect(t.connection.rtt.srtt).toBe(0);
-  expect(t.connection.rtt.rto).toBe(2_000_000);
-  expect(t.connection.congestion.cwnd).toBe(MSS);
+  // RFC 6298, 5.7.
+  expect(t.connection.rtt.rto).toBe(3_000_000);
+  // One lost SYN is forgiven (Linux).
+  expect(t.connection.congestion.cwnd).toBe(10);
 });
 
 test('a reset that acknowledges our SYN refuses the connection; any other is ignored', () => {
@@ -131,7 +133,7 @@ test('two stacks that open at the same time agree', () => {
 test('a passive open answers the SYN and accepts with the ACK', () => {
   const t = new Harness({ sack: true, scale: 3 }).listen();
   t.at(0, { ...SYN, ...t.peerOptions() });
-  t.expect({ ...SYN_ACK, mss: 1_460, scale: 2, sackPermitted: true, window: 65_535 });
+  t.expect({ ...SYN_ACK, mss: 1_460, scale: 2, sackPermitted: true, window: 64_240 });
   t.expectEvents().at(10, { ...ACK, seq: 0, ack: 0, window: 100 });
   t.expectEvents('accept', 'connect').expect();
   expect(t.connection.snd.wnd).toBe(800);
@@ -149,8 +151,9 @@ test('the ACK of a passive open may bring data and a FIN', () => {
 test('a SYN-ACK is sent again when its answer stays away, and when the SYN comes again', () => {
   const t = new Harness().listen().at(0, SYN);
   t.expect(SYN_ACK).at(500, SYN).expect(SYN_ACK).at(1_000).expect(SYN_ACK);
-  t.at(127_000).expect(SYN_ACK, SYN_ACK, SYN_ACK, SYN_ACK, SYN_ACK, { ...RST, flags: 'RA' });
-  t.expectEvents().expectGone();
+  t.at(31_000).expect(SYN_ACK, SYN_ACK, SYN_ACK, SYN_ACK).at(62_999);
+  expect(t.host.tcp.connectionCount).toBe(1);
+  t.at(63_000).expect().expectEvents().expectGone();
 });
 
 test('a bad ACK in SYN-RECEIVED is reset, and the handshake goes on', () => {
@@ -169,12 +172,33 @@ test('a reset in SYN-RECEIVED forgets the connection without a word to the user'
     .expectGone();
 });
 
-test('half-open connections are bounded, and make room when they end', () => {
-  const t = new Harness().listen({ backlog: 2 });
-  t.at(0, { ...SYN, fromPort: 1 }, { ...SYN, fromPort: 2 }, { ...SYN, fromPort: 3 });
-  t.expect(SYN_ACK, SYN_ACK);
-  expect(t.host.tcp.counters.backlogDrops).toBe(1);
-  t.at(1, { ...RST, fromPort: 1, seq: 0 }, { ...SYN, fromPort: 3 }).expect(SYN_ACK);
+test('half-open connections are bounded: what comes beyond is answered by cookies', () => {
+  const t = new Harness({ timestamps: true, sack: true, scale: 3 }).listen({ backlog: 2 });
+  const syn = { ...SYN, ...t.peerOptions() };
+  t.at(0, { ...syn, fromPort: 1 }, { ...syn, fromPort: 2 }).expect(SYN_ACK, SYN_ACK);
+  t.at(1, { ...syn, fromPort: 3 });
+  const [answer] = t.sent();
+  expect(t.host.tcp.counters).toMatchObject({ backlogOverflows: 1, cookiesSent: 1 });
+  expect(t.host.tcp.connectionCount).toBe(2);
+  const echo = answer.timestamps?.[0] ?? 0;
+  const ack = (answer.seq ?? 0) + 1;
+  t.at(2, { ...ACK, seq: 0, ack: ack + 1, fromPort: 3, timestamps: [1_001, echo] });
+  t.expect({ ...RST, seq: ack + 1 }).expectEvents();
+  t.at(3, { ...ACK, seq: 0, ack, fromPort: 3, timestamps: [1_001, echo] });
+  t.expectEvents('accept', 'connect').expect();
+  expect(t.connection.remote.port).toBe(3);
+  expect(t.connection.negotiated).toMatchObject({ sack: true, timestamps: true, sendScale: 3 });
+});
+
+test('cookies are taken for a while after the backlog was full, and half-open connections make room', () => {
+  const t = new Harness().listen({ backlog: 1 });
+  t.at(0, { ...SYN, fromPort: 1 }, { ...SYN, fromPort: 2 });
+  const cookie = t.sent()[1];
+  t.at(1, { ...RST, fromPort: 1, seq: 0 }, { ...SYN, fromPort: 3 });
+  expect(t.host.tcp.counters.cookiesSent).toBe(1);
+  t.at(130_000).sent();
+  t.arrive({ ...ACK, seq: 0, ack: (cookie.seq ?? 0) + 1, fromPort: 2 });
+  t.expect({ flags: 'R' }).expectEvents();
 });
 
 test('a closed listener takes nobody, not even those whose handshake is under way', () => {
@@ -226,8 +250,9 @@ test.each([
 test('an ICMP error with a number that is not under way is ignored, as is one about a connection', () => {
   const t = new Harness().connect();
   t.inject(icmpError(t.link.outgoing[0], 3, 3, 1));
-  t.inject(icmpError(t.link.outgoing[0], 11, 0, 0));
+  t.inject(icmpError(t.link.outgoing[0], 3, 3, -1));
   t.expectEvents();
+  expect(t.host.tcp.counters.pathErrorsIgnored).toBe(2);
   const other = established().write(10);
   other.inject(icmpError(other.link.outgoing[0], 3, 3, 0));
   other.expectEvents();

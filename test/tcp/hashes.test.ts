@@ -47,6 +47,18 @@ test('a cookie gives back the largest class not above the MSS, for one to two mi
   expect(cookies.check(flow, 1, cookies.issue(flow, 1, 100, 0), 0)).toBe(536);
 });
 
+test('no later segment of the first window passes for the first, wherever the client began', () => {
+  for (const irs of [0, 0x7fff_fff0, 0x1234_ff00, 0xffff_0000, 0xffff_fff0]) {
+    const iss = cookies.issue(flow, irs, 1_460, 1_000_000);
+    let passed = 0;
+    for (let ahead = 1; ahead < 65_535; ahead++) {
+      const later = (irs + ahead) >>> 0;
+      if (cookies.check(flow, later, iss, 1_000_000) !== undefined) passed++;
+    }
+    expect(passed).toBe(0);
+  }
+});
+
 test('a cookie is good for nothing else', () => {
   let forged = 0;
   let stale = 0;
@@ -57,7 +69,7 @@ test('a cookie is good for nothing else', () => {
     if (cookies.check(flow, irs, iss ^ 1, 1_000_000) !== undefined) forged++;
     if (cookies.check(flow, irs, iss, 1_000_000 + 192) !== undefined) stale++;
   }
-  // One in 65,536 shares the half of the proof that the client's number makes.
+  // One in 65,536 shares the half of the proof that is not the flow's.
   expect(forged).toBeLessThan(6);
   expect(stale).toBe(0);
   const other = new Cookies(keyFromSecret('other', 'cookie'));

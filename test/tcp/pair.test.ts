@@ -9,6 +9,7 @@ import { Simulation } from '../../src/sim/simulation.ts';
 import type { Connection } from '../../src/tcp/connection.ts';
 import { keyFromSecret } from '../../src/tcp/stack.ts';
 import { address, simulatedHost } from '../sim/hosts.ts';
+import { flightFault } from './flight-check.ts';
 import { Talker } from './talker.ts';
 
 interface Case {
@@ -107,10 +108,14 @@ function converse(seed: number, setting: Case): void {
   }
   if (setting.outage !== undefined) breakNowAndThen(simulation, random, setting.outage, server);
   const bounded = (connection: Connection): void => {
-    const { rcv, receiveBuffer } = connection;
-    if (receiveBuffer.length + receiveBuffer.gaps.bytes > rcv.limit) {
+    const { rcv, receiveBuffer, negotiated } = connection;
+    // A window is told in whole units of its scale.
+    const unit = 2 ** negotiated.receiveScale;
+    if (receiveBuffer.length + receiveBuffer.gaps.bytes > rcv.limit + unit) {
       throw new Error('more is kept than the window allows');
     }
+    const fault = flightFault(connection);
+    if (fault !== undefined) throw new Error(fault);
   };
   let count = 0;
   simulation.onEvent = () => {

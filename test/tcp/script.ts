@@ -19,8 +19,10 @@ const TRANSPORT = NETWORK_AT + ipv4.IPV4_LENGTH;
 
 /** A segment as tests write it; what is absent is not compared, and has a default when it is sent. */
 export interface Script {
-  /** Letters of S, F, R, P, A; P is not compared. */
+  /** Letters of S, F, R, A, E, W, and P and U, which are not compared. */
   flags: string;
+  /** The ECN field of the IP header. */
+  ecn?: number;
   seq?: number;
   ack?: number;
   /** Payload bytes. */
@@ -74,7 +76,7 @@ export function buildFrame(script: Script, { iss, irs }: Numbers, window: number
   const field = script.window ?? window;
   const header = at - TRANSPORT;
   tcp.write(view, TRANSPORT, fromPort, toPort, seq, ack, header, encodeFlags(flags), field);
-  finishFrame(frame);
+  finishFrame(frame, script.ecn ?? 0);
   return frame;
 }
 
@@ -131,10 +133,15 @@ const LETTERS: readonly [string, number][] = [
   ['F', tcp.FIN],
   ['R', tcp.RST],
   ['A', tcp.ACK],
+  ['E', tcp.ECE],
+  ['W', tcp.CWR],
 ];
 
 const encodeFlags = (letters: string): number =>
-  LETTERS.reduce((flags, [letter, bit]) => flags | (letters.includes(letter) ? bit : 0), 0);
+  [...LETTERS, ['P', tcp.PSH] as const, ['U', tcp.URG] as const].reduce(
+    (flags, [letter, bit]) => flags | (letters.includes(letter) ? bit : 0),
+    0,
+  );
 
 const decodeFlags = (flags: number): string =>
   LETTERS.filter(([, bit]) => (flags & bit) !== 0)
@@ -142,14 +149,14 @@ const decodeFlags = (flags: number): string =>
     .join('');
 
 /** Writes the headers below TCP, and all checksums. */
-function finishFrame(frame: Frame): void {
+function finishFrame(frame: Frame, ecn: number): void {
   const { view, end } = frame;
   const from = Number(PEER.address);
   const to = Number(OURS.address);
   virtio.clear(view, VIRTIO_AT);
   ethernet.write(view, ETHERNET_AT, OUR_MAC, PEER_MAC, ethernet.TYPE_IPV4);
   const length = end - NETWORK_AT;
-  ipv4.write(view, NETWORK_AT, length, 1, ipv4.DONT_FRAGMENT, 64, ipv4.PROTOCOL_TCP, from, to);
+  ipv4.write(view, NETWORK_AT, length, 1, ipv4.DONT_FRAGMENT, 64, ipv4.PROTOCOL_TCP, from, to, ecn);
   const pseudo = ipv4.pseudoHeaderSum(from, to, ipv4.PROTOCOL_TCP, end - TRANSPORT);
   tcp.setChecksum(view, TRANSPORT, complement(sumBytes(view, TRANSPORT, end, pseudo)));
 }
