@@ -15,7 +15,6 @@ import { Frame } from '../../src/link/frame.ts';
 import { RECOVERY_NONE, type SpliceRecord } from '../../src/splice/record.ts';
 import { rewriteIpv4 } from '../../src/splice/rewrite.ts';
 import { readSegment, Segment } from '../../src/splice/segment.ts';
-import { SLOT_WORDS } from '../../src/splice/slot.ts';
 import { Splicer } from '../../src/splice/splicer.ts';
 import { SpliceTable } from '../../src/splice/table.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
@@ -134,13 +133,13 @@ function traffic(splicer: Splicer, order: Uint32Array): () => number {
 function rewrites(splicer: Splicer): () => number {
   const frame = segment();
   const read = new Segment();
-  const { words, size } = splicer.table;
+  const { words, size, slotWords } = splicer.table;
   let slot = 0;
   return () => {
     for (let packet = 0; packet < BATCH; packet++) {
       if (++slot === size) slot = 0;
       readSegment(frame, TCP_AT, frame.end, virtio.GSO_TCPV4, read);
-      rewriteIpv4(words, slot * SLOT_WORDS, packet & 1, frame, read);
+      rewriteIpv4(words, slot * slotWords, packet & 1, frame, read);
     }
     return frame.words[0];
   };

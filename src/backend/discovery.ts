@@ -2,7 +2,7 @@
 // both ends agreed on.
 import { type Micros, SECOND } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
-import type { Address } from '../ip/address.ts';
+import { type Address, addressLength } from '../ip/address.ts';
 import { TcpError } from '../tcp/errors.ts';
 import type { TcpStack } from '../tcp/stack.ts';
 import type { Backend, Pool } from './pool.ts';
@@ -15,7 +15,8 @@ const REFRESH: Micros = 60 * SECOND;
 export interface DiscoveryOptions {
   readonly stack: TcpStack;
   readonly pools: Iterable<Pool>;
-  readonly source: Address;
+  /** Ours; the first of a backend's family is the one to ask it from. */
+  readonly sources: readonly Address[];
   /** True if nothing beyond the stack holds this source port towards a backend. */
   readonly isFree: (
     source: Address,
@@ -43,7 +44,7 @@ export class Discovery {
     }
   }
 
-  /** Asks every backend, now and again. Our source must be ours from now on. */
+  /** Asks every backend, now and again. Our sources must be ours from now on. */
   start(): void {
     const { stack } = this.#options;
     for (const timer of this.#timers) stack.timers.set(timer, stack.clock.now());
@@ -54,8 +55,11 @@ export class Discovery {
   }
 
   #ask(pool: Pool, backend: Backend): void {
-    const { stack, source, isFree } = this.#options;
+    const { stack, sources, isFree } = this.#options;
     const { endpoint } = backend;
+    const length = addressLength(endpoint.address);
+    const source = sources.find((address) => addressLength(address) === length);
+    if (source === undefined) return;
     try {
       const connection = stack.connect({
         remote: endpoint,

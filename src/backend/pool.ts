@@ -80,24 +80,32 @@ export class Pool {
   /**
    * The backend to ask, in turns; `undefined` when each is in `tried`, those this connection has
    * asked in vain. One that failed lately comes after all others, so that it is asked when nothing
-   * else is left.
+   * else is left. Of those that did not, one that `prefers` is true for comes first.
    */
-  next(tried?: ReadonlySet<Backend>): Backend | undefined {
+  next(tried?: ReadonlySet<Backend>, prefers?: (backend: Backend) => boolean): Backend | undefined {
     const count = this.backends.length;
     const now = this.#now();
+    const first = this.#turn;
+    let other = -1;
     let last: Backend | undefined;
     for (let step = 0; step < count; step++) {
-      const index = (this.#turn + step) % count;
+      const index = (first + step) % count;
       const backend = this.backends[index];
       if (tried?.has(backend)) continue;
       if (backend.penaltyUntil <= now) {
-        this.#turn = (index + 1) % count;
-        return backend;
+        if (prefers === undefined || prefers(backend)) return this.#take(index);
+        if (other < 0) other = index;
+        continue;
       }
       // Of those that failed, the one whose penalty ends first: its failure is the oldest.
       if (last === undefined || backend.penaltyUntil < last.penaltyUntil) last = backend;
     }
-    return last;
+    return other < 0 ? last : this.#take(other);
+  }
+
+  #take(index: number): Backend {
+    this.#turn = (index + 1) % this.backends.length;
+    return this.backends[index];
   }
 
   /** `backend` accepted a connection. */

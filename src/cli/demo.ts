@@ -9,6 +9,7 @@ import { UsageError } from './usage-error.ts';
 interface Options {
   readonly size: string;
   readonly how: How;
+  readonly ip: '4' | '6';
   readonly killAfter?: string;
   readonly seed?: string;
   readonly json?: boolean;
@@ -37,6 +38,7 @@ Ends with 0 only if all is right.
 Examples:
   suture demo
   suture demo --how pause --kill-after 2s
+  suture demo --ip 6
   suture demo --size 1GiB --kill-after 40% --seed 7 --json`;
 
 /** `suture demo` */
@@ -48,6 +50,11 @@ export function command(): Command {
     .addOption(
       new Option('--how <failure>', 'what befalls the proxy').choices(HOWS).default('kill'),
     )
+    .addOption(
+      new Option('--ip <version>', 'IPv4 or IPv6, from end to end')
+        .choices(['4', '6'])
+        .default('4'),
+    )
     .option(
       '--kill-after <when>',
       '40% of the file, or 2s after the request (default: somewhere in the middle)',
@@ -58,7 +65,7 @@ export function command(): Command {
     .action(demo);
 }
 
-async function demo({ how, json = false, ...texts }: Options): Promise<void> {
+async function demo({ how, ip, json = false, ...texts }: Options): Promise<void> {
   const size = sizeOf(texts.size);
   const seed = texts.seed === undefined ? below(systemRandom(), SEEDS) : seedOf(texts.seed);
   const moment =
@@ -71,7 +78,7 @@ async function demo({ how, json = false, ...texts }: Options): Promise<void> {
   const ending = endingOnSignals(() => show?.close());
   try {
     const result = await runDemo({
-      ...{ size, how, moment, seed, signal: ending.signal },
+      ...{ size, how, moment, seed, ip: ip === '6' ? 6 : 4, signal: ending.signal },
       onStep: (step) => {
         if (!ending.signal.aborted) show?.step(step);
       },

@@ -2,12 +2,10 @@
  * The kinds of fields that configuration files share: addresses, ports, names, times. Each is a zod
  * schema whose message says what is allowed; addresses stay text, as the person wrote them.
  */
-import { isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { formatAddress, isHost, parseAddress, parsePrefix } from '../ip/address.ts';
 import { mustBe } from './describe.ts';
 
-const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
-const IPV4 = `(${OCTET}\\.){3}${OCTET}`;
 const PORT =
   '([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
 const NAME = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
@@ -33,22 +31,48 @@ export function name(): z.ZodString {
   return text(NAME, 'a name (1 to 32 lower-case letters, digits and hyphens, no hyphen at an end)');
 }
 
-/** An IP address. IPv4 only for now. */
+/** The IP address of a host, of either family. */
 export function address(): z.ZodString {
-  return text(new RegExp(`^${IPV4}$`), 'an IPv4 address, such as 10.1.0.11');
+  return checked(isHostAddress, 'an IP address, such as 10.1.0.11 or 2001:db8:1::11');
 }
 
-/** A network in CIDR notation, such as `10.1.0.0/24`, without host bits. IPv4 only for now. */
+/** A network in CIDR notation, such as `10.1.0.0/24` or `2001:db8:1::/64`, without host bits. */
 export function subnet(): z.ZodString {
-  const what = 'a network in CIDR notation whose host bits are 0, such as 10.1.0.0/24';
-  return text(new RegExp(`^${IPV4}/([1-9]|[12][0-9]|30)$`), what).refine(hostBitsAreZero, {
-    error: mustBe(what),
+  return checked(
+    isSubnet,
+    'a network in CIDR notation whose host bits are 0, such as 10.1.0.0/24 or 2001:db8:1::/64',
+  );
+}
+
+/** An address and a port: `10.1.0.31:80` or `[2001:db8:1::31]:80`. */
+export function endpoint(): z.ZodString {
+  return checked(
+    isEndpoint,
+    'an address and a port, such as 10.1.0.31:80 or "[2001:db8:1::31]:80"',
+  );
+}
+
+/** One value, or a list of at least one. */
+export function oneOrMore<T extends z.ZodType>(one: T): z.ZodUnion<[T, z.ZodArray<T>]> {
+  return z.union([one, z.array(one).min(1)], {
+    // What is wrong with the form that the person chose.
+    error: ({ input, errors }) => {
+      const branch = (errors as readonly (readonly z.core.$ZodIssue[])[])[
+        Array.isArray(input) ? 1 : 0
+      ];
+      return branch?.[0]?.message;
+    },
   });
 }
 
-/** An address and a port: `10.1.0.31:80`. IPv4 only for now. */
-export function endpoint(): z.ZodString {
-  return text(new RegExp(`^${IPV4}:${PORT}$`), 'an address and a port, such as 10.1.0.31:80');
+/** What a field of `oneOrMore` says, as a list. */
+export const listOf = <T>(value: T | readonly T[]): readonly T[] =>
+  Array.isArray(value) ? (value as readonly T[]) : [value as T];
+
+/** The spelling in which equal addresses are equal texts (RFC 5952). */
+export function canonical(text: string): string {
+  const parsed = parseAddress(text);
+  return parsed === undefined ? text : formatAddress(parsed);
 }
 
 /** A unicast MAC address, lower or upper case, colons between the bytes. */
@@ -74,18 +98,46 @@ export function text(pattern: RegExp, what: string): z.ZodString {
   return z.string({ error }).regex(pattern, { error });
 }
 
+function checked(isValid: (text: string) => boolean, what: string): z.ZodString {
+  const error = mustBe(what);
+  return z.string({ error }).refine(isValid, { error, abort: true });
+}
+
 /** Splits `host:port` text that `endpoint()` has accepted. The port is 1 to 65535. */
 export function splitEndpoint(endpoint: string): {
   readonly address: string;
   readonly port: number;
 } {
   const colon = endpoint.lastIndexOf(':');
-  return { address: endpoint.slice(0, colon), port: Number(endpoint.slice(colon + 1)) };
+  const host = endpoint.slice(0, colon);
+  const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
+  return { address: bare, port: Number(endpoint.slice(colon + 1)) };
 }
 
-function hostBitsAreZero(cidr: string): boolean {
-  const [network, bits] = cidr.split('/');
-  if (!isIPv4(network)) return false;
-  const value = network.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
-  return value % 2 ** (32 - Number(bits)) === 0;
+function isHostAddress(text: string): boolean {
+  const parsed = parseAddress(text);
+  // What an IPv4 address is good for, the checks across fields know.
+  return parsed !== undefined && (typeof parsed === 'number' || isHost(parsed));
+}
+
+function isEndpoint(text: string): boolean {
+  const colon = text.lastIndexOf(':');
+  const host = text.slice(0, colon);
+  if (colon < 0 || !new RegExp(`^${PORT}$`).test(text.slice(colon + 1))) return false;
+  const isBracketed = host.startsWith('[') && host.endsWith(']');
+  const bare = isBracketed ? host.slice(1, -1) : host;
+  return bare.includes(':') === isBracketed && parseAddress(bare) !== undefined;
+}
+
+/** True for a prefix with room for two hosts at least, all of whose bits are the network's. */
+function isSubnet(cidr: string): boolean {
+  const prefix = parsePrefix(cidr);
+  if (prefix === undefined || prefix.length === 0) return false;
+  const { address: base, length } = prefix;
+  if (typeof base === 'number') return length <= 30 && base % 2 ** (32 - length) === 0;
+  if (length > 126) return false;
+  const bits = Array.from(String(base), (byte) =>
+    byte.charCodeAt(0).toString(2).padStart(8, '0'),
+  ).join('');
+  return !bits.slice(length).includes('1');
 }

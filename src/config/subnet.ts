@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { canonical } from './fields.ts';
 
 /** A network in CIDR notation, asked about addresses in text form. */
 export class Subnet {
@@ -10,7 +11,7 @@ export class Subnet {
   constructor(cidr: string) {
     const [base, bits] = cidr.split('/');
     this.#members.addSubnet(base, Number(bits), family(base));
-    this.#base = base;
+    this.#base = canonical(base);
     this.#last = isIP(base) === 4 ? broadcast(base, Number(bits)) : undefined;
   }
 
@@ -19,9 +20,12 @@ export class Subnet {
     return this.#members.check(address, family(address));
   }
 
-  /** Whether a host may have `address`: neither the network itself nor its broadcast address. */
+  /**
+   * Whether a host may have `address`: neither the network itself (for IPv6 all its routers, RFC 4291, 2.6.1) nor
+   * its broadcast address.
+   */
   isHost(address: string): boolean {
-    return this.contains(address) && address !== this.#base && address !== this.#last;
+    return this.contains(address) && canonical(address) !== this.#base && address !== this.#last;
   }
 }
 

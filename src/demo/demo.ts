@@ -11,7 +11,7 @@ import { findProgram } from '../lab/find-program.ts';
 import { Lab } from '../lab/lab.ts';
 import { LabError } from '../lab/lab-error.ts';
 import { loadTopology, type TopologyInput } from '../lab/topology.ts';
-import { CLIENT, FILE, SURVIVOR, TOPOLOGY, URL, VICTIM } from './cast.ts';
+import { CLIENT, FILE, type IpVersion, STAGES, SURVIVOR, VICTIM } from './cast.ts';
 import { writeContent } from './content.ts';
 import { Download } from './download.ts';
 import type { Moment } from './moment.ts';
@@ -25,6 +25,8 @@ export interface DemoOptions {
   /** Bytes of the file. */
   readonly size: number;
   readonly how: How;
+  /** 4 when absent. */
+  readonly ip?: IpVersion | undefined;
   readonly moment: Moment;
   /** Uint32; what the file holds depends on it. */
   readonly seed: number;
@@ -84,7 +86,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     onNotice: (notice) => onStep({ type: notice.kind, notice }),
   });
   const onEvent = (event: LabEvent): void => takeover.see(event);
-  const lab = await Lab.up(topology(rate), { folder: dirname(TOPOLOGY), onEvent, signal });
+  const file = STAGES[options.ip ?? 4].topology;
+  const lab = await Lab.up(topology(file, rate), { folder: dirname(file), onEvent, signal });
   try {
     const server = findProgram('nginx') === undefined ? 'a small Node server' : 'nginx';
     onStep({ type: 'built', ms: monotonic() - began, server });
@@ -98,9 +101,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   }
 }
 
-/** The topology of labs/duo.yaml, with a client whose buffer suits the pace. */
-function topology(rate: number): TopologyInput {
-  const { topology } = loadTopology(TOPOLOGY);
+/** The topology of a file, with a client whose buffer suits the pace. */
+function topology(file: string, rate: number): TopologyInput {
+  const { topology } = loadTopology(file);
   const wanted = Math.round(rate * BUFFERED_MS);
   const buffer = Math.min(Math.max(wanted, SMALLEST_BUFFER), LARGEST_BUFFER);
   const client = topology.hosts[CLIENT];
@@ -153,17 +156,18 @@ class Run {
   }
 
   async result(): Promise<DemoResult> {
-    const { how, seed, size, moment } = this.#options;
+    const { how, seed, size, moment, ip = 4 } = this.#options;
+    const { url } = STAGES[ip];
     const before = await this.#tcpCounters();
     const download = new Download({
       lab: this.#lab,
       host: CLIENT,
-      url: URL,
+      url,
       rate: this.#rate,
       onArrival: (timeline) => this.#arrived(timeline),
     });
     const { timeline } = download;
-    this.#tell({ type: 'asked', url: URL, timeline, rate: this.#rate });
+    this.#tell({ type: 'asked', url, timeline, rate: this.#rate });
     if ('fraction' in moment && moment.fraction === 0) this.#fail();
     const timer = 'ms' in moment ? setTimeout(() => this.#fail(), moment.ms) : undefined;
     const end = await download.ended;

@@ -35,7 +35,7 @@ const COMPLAINT_LIMIT = 1000;
  * 10 MB; reading its output slowly paces it evenly, since all buffers on the way are small.
  */
 const CURL = [
-  ...['curl', '--silent', '--show-error', '--fail', '--noproxy', '*'],
+  ...['curl', '--silent', '--show-error', '--fail', '--globoff', '--noproxy', '*'],
   ...['--connect-timeout', '10', '--speed-limit', '1', '--speed-time', '10'],
 ];
 

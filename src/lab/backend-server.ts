@@ -7,8 +7,16 @@ import { type FilesTopology, filesSchema } from './topology.ts';
 /** What hosts serve whose topology names no folder: one folder for all, so that backends agree. */
 export const SERVED_FOLDER = `${WORK_FOLDER}/www`;
 
-/** The process `HOST/files`. `null` asks for the defaults. */
-export function fileServer(host: string, files: FilesTopology | null, folder: string): ProcessPlan {
+/**
+ * The process `HOST/files`. `null` asks for the defaults.
+ * @param ipv6 whether the host speaks it
+ */
+export function fileServer(
+  host: string,
+  files: FilesTopology | null,
+  folder: string,
+  ipv6: boolean,
+): ProcessPlan {
   const { root, port, server } = files ?? filesSchema.parse({});
   const served = root === undefined ? SERVED_FOLDER : resolve(folder, root);
   const nginx = server === 'node' ? undefined : findProgram('nginx');
@@ -34,7 +42,7 @@ export function fileServer(host: string, files: FilesTopology | null, folder: st
   return {
     ...common,
     argv: [nginx ?? 'nginx', '-p', own, '-e', 'stderr', '-c', configuration],
-    files: { [configuration]: nginxConfiguration(own, served, port) },
+    files: { [configuration]: nginxConfiguration(own, served, port, ipv6) },
     folders: [own, ...(root === undefined ? [SERVED_FOLDER] : [])],
   };
 }
@@ -43,7 +51,7 @@ export function fileServer(host: string, files: FilesTopology | null, folder: st
  * One process without a master: an ordinary user's namespace has the one user, so that nginx could
  * not change to another. It and its temporary files live within the lab.
  */
-function nginxConfiguration(own: string, root: string, port: number): string {
+function nginxConfiguration(own: string, root: string, port: number, ipv6: boolean): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return `daemon off;
 master_process off;
@@ -59,7 +67,7 @@ ${temporary.map((kind) => `  ${kind}_temp_path ${own}/${kind};`).join('\n')}
   tcp_nopush on;
   keepalive_requests 1000000000;
   server {
-    listen ${port} backlog=4096;
+    listen ${port} backlog=4096;${ipv6 ? `\n    listen [::]:${port} backlog=4096;` : ''}
     root "${root.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}";
   }
 }

@@ -28,7 +28,7 @@ export function planOf({ topology, folder }: LoadedTopology): Plan {
     ],
     processes: [
       ...Object.entries(topology.hosts).flatMap(([name, host]) =>
-        hostProcesses(name, host, folder),
+        hostProcesses(name, host, folder, topology.ipv6),
       ),
       ...proxies.map(({ process }) => process),
     ],
@@ -111,6 +111,7 @@ function hostPlan(name: string, host: HostTopology, topology: Topology): Namespa
     namespace: name,
     sysctls: [
       ...ipv6Settings(topology.ipv6),
+      ...(topology.ipv6 ? withoutDetection(Object.keys(host.interfaces)) : []),
       ...(host.forward ? forward : []),
       ...Object.entries(host.sysctls).map(
         ([key, value]) => [key.replaceAll('.', '/'), String(value)] as const,
@@ -132,6 +133,14 @@ function noDad(address: string): string {
   return address.includes(':') ? ' nodad' : '';
 }
 
+/**
+ * Nor do link-local addresses wait until they are known to be unique, which a router needs at once to ask for
+ * its neighbours. The greater of the settings for all and for one interface holds.
+ */
+function withoutDetection(devices: readonly string[]): [string, string][] {
+  return ['all', ...devices].map((device) => [`net/ipv6/conf/${device}/accept_dad`, '0']);
+}
+
 function loopbackOnly(name: string): NamespacePlan {
   return { namespace: name, sysctls: ipv6Settings(false), commands: ['link set dev lo up'] };
 }
@@ -139,16 +148,21 @@ function loopbackOnly(name: string): NamespacePlan {
 /** Without IPv6 a fresh interface would send router solicitations and multicast reports. */
 function ipv6Settings(wanted: boolean): [string, string][] {
   return wanted
-    ? [['net/ipv6/conf/all/accept_dad', '0']]
+    ? []
     : [
         ['net/ipv6/conf/all/disable_ipv6', '1'],
         ['net/ipv6/conf/default/disable_ipv6', '1'],
       ];
 }
 
-function hostProcesses(name: string, host: HostTopology, folder: string): ProcessPlan[] {
+function hostProcesses(
+  name: string,
+  host: HostTopology,
+  folder: string,
+  ipv6: boolean,
+): ProcessPlan[] {
   return [
-    ...(host.files === undefined ? [] : [fileServer(name, host.files, folder)]),
+    ...(host.files === undefined ? [] : [fileServer(name, host.files, folder, ipv6)]),
     ...host.run.map((process) => ({
       name: `${name}/${process.name}`,
       namespace: name,

@@ -19,7 +19,7 @@ export function proxyProcess(
       proxy: name,
       device: member.link.tap,
       switch: proxy.switch,
-      addresses: [member.mesh, member.nextHop, ...member.sources],
+      addresses: [member.mesh, ...member.nextHops, ...member.sources],
     },
     process: {
       name,

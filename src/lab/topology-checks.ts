@@ -1,5 +1,6 @@
 /** What a topology's parts say of each other, which its schema cannot check. */
 import { isIP } from 'node:net';
+import { canonical } from '../config/fields.ts';
 import { nearest } from '../config/nearest.ts';
 import { Subnet } from '../config/subnet.ts';
 import type { HostTopology, Topology } from './topology.ts';
@@ -61,13 +62,14 @@ function checkInterfaces(
     checkSwitch(topology, on, [...path, 'switch'], problem);
     addresses.forEach((text, index) => {
       const address = text.split('/')[0];
-      const owner = owners.get(address);
+      const key = canonical(address);
+      const owner = owners.get(key);
       if (owner !== undefined) {
         problem([...path, 'addresses', index], `${address} is already an address of ${owner}`);
       } else if (isIP(address) === 6 && !topology.ipv6) {
         problem([...path, 'addresses', index], `${address} needs "ipv6: true" in the topology`);
       }
-      owners.set(address, name);
+      owners.set(key, name);
     });
   }
 }

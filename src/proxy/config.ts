@@ -44,8 +44,13 @@ const clusterSchema = z.strictObject({
 });
 
 const networkSchema = z.strictObject({
-  subnet: field.subnet().describe('The network all members are on'),
-  gateway: field.address().optional().describe('Next hop to what is outside the subnet'),
+  subnet: field
+    .oneOrMore(field.subnet())
+    .describe('The network all members are on, or several: one for each address family'),
+  gateway: field
+    .oneOrMore(field.address())
+    .optional()
+    .describe('Next hop to what is outside the subnet, one for each address family'),
   // RFC 791, 3.1: every host takes 576 bytes; 9216 is the largest common jumbo frame.
   mtu: field
     .wholeNumber(576, 9216, 'a number of bytes')
@@ -63,15 +68,23 @@ const linkSchema = z.strictObject({
 
 const memberSchema = z.strictObject({
   mesh: field.address().describe('Where the other members reach it; stays with it'),
-  nextHop: field.address().describe('Next hop of the packets for the services'),
-  sources: z.array(field.address()).min(1).describe('Where connections to backends start'),
+  nextHop: field
+    .oneOrMore(field.address())
+    .describe('Next hop of the packets for the services, one for each address family'),
+  sources: z
+    .array(field.address())
+    .min(1)
+    .describe('Where connections to backends start; of every family that backends have'),
   mac: field.mac().optional().describe('Made from mesh when absent'),
   link: linkSchema,
   admin: field.endpoint().optional().describe('Where metrics and health are served'),
 });
 
 const poolSchema = z.strictObject({
-  backends: z.array(field.endpoint()).min(1).describe('Servers, address:port'),
+  backends: z
+    .array(field.endpoint())
+    .min(1)
+    .describe('Servers, address:port; families may be mixed'),
   connectTimeoutMs: field
     .milliseconds(1, 600_000)
     .default(1000)
@@ -96,7 +109,11 @@ const routeSchema = z.strictObject({
   pool: field.name(),
 });
 
-const serviceFields = { name: field.name(), address: field.address(), port: field.port() };
+const serviceFields = {
+  name: field.name(),
+  address: field.oneOrMore(field.address()).describe('Where clients reach it; one address or more'),
+  port: field.port(),
+};
 
 const httpServiceSchema = z.strictObject({
   ...serviceFields,
@@ -159,9 +176,25 @@ export const proxyFileSchema = z.strictObject({
 export type ProxyFile = z.infer<typeof proxyFileSchema>;
 export type PoolConfig = z.infer<typeof poolSchema>;
 export type RouteConfig = z.infer<typeof routeSchema>;
-export type HttpServiceConfig = z.infer<typeof httpServiceSchema>;
-export type TcpServiceConfig = z.infer<typeof tcpServiceSchema>;
+export type HttpServiceFile = z.infer<typeof httpServiceSchema>;
+export type TcpServiceFile = z.infer<typeof tcpServiceSchema>;
+
+interface Addresses {
+  /** At least one; families may be mixed. */
+  readonly addresses: readonly string[];
+}
+export type HttpServiceConfig = Omit<HttpServiceFile, 'address'> & Addresses;
+export type TcpServiceConfig = Omit<TcpServiceFile, 'address'> & Addresses;
 export type ServiceConfig = HttpServiceConfig | TcpServiceConfig;
+
+/** The link that all members are on. */
+export interface NetworkConfig {
+  /** At least one, in CIDR notation. */
+  readonly subnets: readonly string[];
+  /** At most one of each family. */
+  readonly gateways: readonly string[];
+  readonly mtu: number;
+}
 export type LinkConfig = z.infer<typeof linkSchema>;
 
 /** One member of the cluster. */
@@ -169,8 +202,8 @@ export interface MemberConfig {
   readonly name: string;
   /** Its address among the members, which no other member ever takes over. */
   readonly mesh: string;
-  /** Where routers send what is for the services; a survivor takes it over. */
-  readonly nextHop: string;
+  /** Where routers send what is for the services; a survivor takes them over. */
+  readonly nextHops: readonly string[];
   /** Addresses it connects to backends from; at least one. A survivor takes them over. */
   readonly sources: readonly string[];
   /** As configured, or derived from `mesh`; lower case. */
@@ -181,10 +214,13 @@ export interface MemberConfig {
 }
 
 /** What the proxy works with: the file, its secret read and its members completed. */
-export interface ProxyConfig extends Omit<ProxyFile, 'cluster' | 'members'> {
+export interface ProxyConfig
+  extends Omit<ProxyFile, 'cluster' | 'members' | 'network' | 'services'> {
   readonly cluster: Omit<ProxyFile['cluster'], 'secret' | 'secretFile'> & {
     readonly secret: string;
   };
+  readonly network: NetworkConfig;
+  readonly services: readonly ServiceConfig[];
   /** By name, in the order of the file. */
   readonly members: ReadonlyMap<string, MemberConfig>;
 }
@@ -224,17 +260,27 @@ export function memberConfig(config: ProxyConfig, name: string): MemberConfig {
 }
 
 function complete(source: YamlSource<ProxyFile>, file: string): ProxyConfig {
-  const { cluster, members, ...rest } = source.value;
+  const { cluster, members, network, services, ...rest } = source.value;
   const { secret: _secret, secretFile: _secretFile, ...clusterRest } = cluster;
   return {
     ...rest,
     cluster: { ...clusterRest, secret: readSecret(source, file) },
+    network: {
+      subnets: field.listOf(network.subnet),
+      gateways: network.gateway === undefined ? [] : field.listOf(network.gateway),
+      mtu: network.mtu,
+    },
+    services: services.map(({ address, ...service }) => ({
+      ...service,
+      addresses: field.listOf(address),
+    })),
     members: new Map(
-      Object.entries(members).map(([name, { mac, admin, ...member }]) => [
+      Object.entries(members).map(([name, { mac, admin, nextHop, ...member }]) => [
         name,
         {
           ...member,
           name,
+          nextHops: field.listOf(nextHop),
           mac: mac?.toLowerCase() ?? derivedMac(member.mesh),
           ...(admin === undefined ? {} : { admin }),
         },

@@ -3,14 +3,14 @@
 import type { Backend, Pool, TcpOptions } from '../backend/pool.ts';
 import { MILLISECOND, type Micros } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
-import type { Address } from '../ip/address.ts';
+import { type Address, addressLength } from '../ip/address.ts';
 import type { Connection, ConnectionHandler, Offer } from '../tcp/connection.ts';
 import { TcpError } from '../tcp/errors.ts';
 import type { TcpStack } from '../tcp/stack.ts';
 
 export interface DialerOptions {
   readonly stack: TcpStack;
-  /** The addresses to connect from, taken in turns. */
+  /** The addresses to connect from, of both families; those of a backend's family are taken in turns. */
   readonly sources: readonly Address[];
   /** True if nothing but the stack's own connections could hold this source port towards a backend. */
   readonly isFree: (
@@ -28,6 +28,11 @@ export interface DialOptions {
   readonly iss?: number | undefined;
   /** What to offer; the stack's own when absent. */
   readonly offer?: Offer | undefined;
+  /**
+   * The client's address. Backends of its family are asked first: between the families connections can only
+   * be relayed.
+   */
+  readonly like?: Address | undefined;
   /** The backend's SYN-ACK came; the connection belongs to the caller, and its third ACK is held back. */
   readonly onConnect: (connection: Connection, backend: Backend) => void;
   /** Every backend was asked in vain. */
@@ -41,6 +46,7 @@ export interface Dial {
 
 export class Dialer {
   readonly #options: DialerOptions;
+  /** Grows with each attempt. */
   #turn = 0;
 
   constructor(options: DialerOptions) {
@@ -48,31 +54,31 @@ export class Dialer {
   }
 
   dial(options: DialOptions): Dial {
-    const attempt = new Attempt(this.#options, options, this.#nextSource());
+    this.#turn++;
+    const attempt = new Attempt(this.#options, options, this.#turn);
     attempt.next();
     return attempt;
-  }
-
-  #nextSource(): Address {
-    const { sources } = this.#options;
-    this.#turn = (this.#turn + 1) % sources.length;
-    return sources[this.#turn];
   }
 }
 
 class Attempt implements Dial, ConnectionHandler {
   readonly #dialer: DialerOptions;
   readonly #options: DialOptions;
-  readonly #source: Address;
+  readonly #turn: number;
+  readonly #prefers: ((backend: Backend) => boolean) | undefined;
   readonly #timer: Timer;
   #tried: Set<Backend> | undefined;
   #backend: Backend | undefined;
   #connection: Connection | undefined;
 
-  constructor(dialer: DialerOptions, options: DialOptions, source: Address) {
+  constructor(dialer: DialerOptions, options: DialOptions, turn: number) {
     this.#dialer = dialer;
     this.#options = options;
-    this.#source = source;
+    this.#turn = turn;
+    const { like } = options;
+    if (like !== undefined) {
+      this.#prefers = ({ endpoint }) => addressLength(endpoint.address) === addressLength(like);
+    }
     this.#timer = new Timer(() => this.#expire());
   }
 
@@ -80,7 +86,7 @@ class Attempt implements Dial, ConnectionHandler {
   next(): void {
     const { pool, timeout, iss, offer, onExhausted } = this.#options;
     const { stack, isFree } = this.#dialer;
-    const backend = pool.next(this.#tried);
+    const backend = pool.next(this.#tried, this.#prefers);
     if (backend === undefined) {
       onExhausted();
       return;
@@ -89,11 +95,12 @@ class Attempt implements Dial, ConnectionHandler {
     this.#tried.add(backend);
     this.#backend = backend;
     const { endpoint } = backend;
+    const local = this.#sourceTowards(endpoint.address);
     try {
       this.#connection = stack.connect({
         remote: endpoint,
-        local: this.#source,
-        isFree: (port) => isFree(this.#source, port, endpoint.address, endpoint.port),
+        local,
+        isFree: (port) => isFree(local, port, endpoint.address, endpoint.port),
         iss,
         offer,
         handler: this,
@@ -110,6 +117,13 @@ class Attempt implements Dial, ConnectionHandler {
       if (!(error instanceof TcpError)) throw error;
       this.next();
     }
+  }
+
+  /** The configuration has been checked: there is a source of every backend's family. */
+  #sourceTowards(backend: Address): Address {
+    const length = addressLength(backend);
+    const sources = this.#dialer.sources.filter((source) => addressLength(source) === length);
+    return sources[this.#turn % sources.length];
   }
 
   cancel(): void {

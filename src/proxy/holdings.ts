@@ -3,7 +3,13 @@ import { MILLISECOND, type Micros } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import { Timer } from '../env/timers.ts';
 import type { Host } from '../host/host.ts';
-import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
+import {
+  type Address,
+  formatAddress,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+} from '../ip/address.ts';
 import type { MemberConfig } from './config.ts';
 
 /** An announcement may be lost, or overtaken by what the old owner still sent. */
@@ -15,14 +21,20 @@ const ANNOUNCE_AGAIN: readonly Micros[] = [
 ];
 
 /** A member's addresses that a survivor adopts. */
-const movable = ({ nextHop, sources }: MemberConfig): Address[] =>
-  [nextHop, ...sources].map(mustParse);
+const movable = ({ nextHops, sources }: MemberConfig): Address[] =>
+  [...nextHops, ...sources].map(mustParse);
 
 /** The configuration has been checked; what is no address here is a fault of ours. */
 export function mustParse(text: string): Address {
   const address = parseAddress(text);
   if (address === undefined) throw new Error(`${text} is no address`);
   return address;
+}
+
+export function mustParsePrefix(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (prefix === undefined) throw new Error(`${text} is no network`);
+  return prefix;
 }
 
 export class Holdings {
@@ -89,6 +101,6 @@ export class Holdings {
   }
 
   #announce(addresses: readonly Address[]): void {
-    for (const address of addresses) this.#host.ip.arp.announce(address);
+    for (const address of addresses) this.#host.ip.announce(address);
   }
 }

@@ -53,7 +53,7 @@ export class Intake implements ConnectionHandler {
     this.#service = service;
     this.client = client;
     // What is offered beyond this would only wait here.
-    client.rcv.limit = MAX_HELD;
+    client.configure({ receiveBuffer: MAX_HELD });
     this.#timer = new Timer(() => this.#expire());
     this.#expireIn(service.headTimeout);
   }
@@ -180,6 +180,7 @@ export class Intake implements ConnectionHandler {
         sack: negotiated.sack,
         timestamps: negotiated.timestamps,
       },
+      like: client.remote.address,
       onConnect: (backend) => this.#connected(backend),
       onExhausted: () => this.#refuse(503),
     });

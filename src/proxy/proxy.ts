@@ -7,17 +7,19 @@ import type { Logger } from '../env/logger.ts';
 import { type Random, systemRandom } from '../env/random.ts';
 import { Timer } from '../env/timers.ts';
 import { Host } from '../host/host.ts';
-import { parsePrefix } from '../ip/address.ts';
+import { type Endpoint, isIpv6, isLinkLocal } from '../ip/address.ts';
 import type { Link } from '../link/link.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Incarnation } from '../replication/incarnation.ts';
 import { memberList } from '../replication/member.ts';
 import { Replicator } from '../replication/replicator.ts';
+import { formOfFlow } from '../splice/form.ts';
+import { destinationOf } from '../splice/record.ts';
 import { keyFromSecret } from '../tcp/stack.ts';
 import { parseMac } from '../wire/ethernet.ts';
 import { memberConfig, type ProxyConfig } from './config.ts';
 import { Dialer, millis } from './dialer.ts';
-import { Holdings, mustParse } from './holdings.ts';
+import { Holdings, mustParse, mustParsePrefix } from './holdings.ts';
 import { Service, type ServiceContext } from './service.ts';
 import { Splices } from './splices.ts';
 
@@ -60,17 +62,10 @@ export class ProxyMember {
     this.member = options.member;
     this.#self = [...config.members.keys()].indexOf(options.member);
     const mac = parseMac(own.mac);
-    const subnet = parsePrefix(config.network.subnet);
-    if (mac === undefined || subnet === undefined)
-      throw new Error('the configuration is unchecked');
+    if (mac === undefined) throw new Error('the configuration is unchecked');
     this.host = new Host({ link, mac, clock, random, tcp: { receiveLimit: RECEIVE_LIMIT } });
     this.host.ip.addAddress(mustParse(own.mesh));
-    this.host.ip.addRoute({ prefix: subnet });
-    if (config.network.gateway !== undefined) {
-      const everywhere = parsePrefix('0.0.0.0/0');
-      const gateway = mustParse(config.network.gateway);
-      if (everywhere !== undefined) this.host.ip.addRoute({ prefix: everywhere, gateway });
-    }
+    this.#addRoutes();
     this.splices = new Splices({
       host: this.host,
       self: this.#self,
@@ -78,7 +73,7 @@ export class ProxyMember {
       lingerMillis: config.splice.lingerMs,
       idleMillis: config.splice.idleTimeoutMs,
       logger,
-      concede: (service, ...flow) => this.#services[service]?.concede(...flow) ?? true,
+      concede: (client, virtual, wins) => this.#serviceAt(virtual)?.concede(client, wins) ?? true,
     });
     this.holdings = new Holdings(this.host, [...config.members.values()], this.#self, logger);
     this.pools = this.#makePools();
@@ -95,15 +90,17 @@ export class ProxyMember {
       idleTimeout: millis(config.splice.idleTimeoutMs),
       counters: this.counters,
     };
-    this.#services = config.services.map((service, number) => {
-      const local = { address: mustParse(service.address), port: service.port };
-      this.host.ip.addAddress(local.address, false);
-      return new Service(context, number, service, local);
-    });
+    this.#services = config.services.flatMap((service, number) =>
+      service.addresses.map((address) => {
+        const local = { address: mustParse(address), port: service.port };
+        this.host.ip.addAddress(local.address, false);
+        return new Service(context, number, service, local);
+      }),
+    );
     this.#discovery = new Discovery({
       stack: this.host.tcp,
       pools: [...this.pools.values()].map(({ pool }) => pool),
-      source: sources[0],
+      sources,
       isFree,
     });
     // Invariant I4: who is not sure that nobody knows a flow says nothing about it.
@@ -197,7 +194,32 @@ export class ProxyMember {
   #adopt(replicator: Replicator, head: Head): void {
     if (!replicator.holds(head.owner)) return;
     if (this.splices.has(head.flow)) replicator.dropHead(head.flow);
-    else this.#services.find((service) => service.isOf(head.flow))?.adopt(head);
+    else this.#serviceOf(head)?.adopt(head);
+  }
+
+  /** What is on the link, and who knows the way to all else. */
+  #addRoutes(): void {
+    const { ip } = this.host;
+    for (const subnet of this.config.network.subnets)
+      ip.addRoute({ prefix: mustParsePrefix(subnet) });
+    for (const text of this.config.network.gateways) {
+      const gateway = mustParse(text);
+      const everywhere = mustParsePrefix(isIpv6(gateway) ? '::/0' : '0.0.0.0/0');
+      // Who is known by a link-local address alone is asked for from one.
+      if (isIpv6(gateway) && isLinkLocal(gateway)) ip.addLinkLocalAddress();
+      ip.addRoute({ prefix: everywhere, gateway });
+    }
+  }
+
+  #serviceAt(virtual: Endpoint): Service | undefined {
+    return this.#services.find((service) => service.isAt(virtual));
+  }
+
+  #serviceOf({ flow }: Head): Service | undefined {
+    const form = formOfFlow(flow.length);
+    if (form === undefined) return undefined;
+    const view = new DataView(flow.buffer, flow.byteOffset, flow.length);
+    return this.#serviceAt(destinationOf(view, 0, form));
   }
 
   #makePools(): ProxyMember['pools'] {

@@ -36,7 +36,7 @@ export function relay(
   client.handler = sideOf(client, backend);
   backend.handler = sideOf(backend, client);
   for (const connection of [client, backend]) {
-    connection.rcv.limit = BUFFERED;
+    connection.configure({ receiveBuffer: BUFFERED });
     connection.snd.noDelay = true;
     connection.keepalive.interval = PROBE_INTERVAL;
     connection.keepalive.attempts = PROBES;

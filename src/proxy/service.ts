@@ -1,13 +1,15 @@
-// One virtual address and port: takes its clients, and knows what each step of their way needs.
+// A service at one of its addresses: takes its clients, and knows what each step of their way needs.
 import type { Pool } from '../backend/pool.ts';
 import type { Micros } from '../env/clock.ts';
 import { SECOND } from '../env/clock.ts';
 import type { Host } from '../host/host.ts';
-import { type Endpoint, endpointKey, fromIpv4, toIpv4 } from '../ip/address.ts';
+import { type Endpoint, endpointKey } from '../ip/address.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Done } from '../replication/pending.ts';
 import type { Replicator } from '../replication/replicator.ts';
+import { formOfFlow, MAX_FLOW_BYTES } from '../splice/form.ts';
 import { canSplice } from '../splice/join.ts';
+import { sourceOf, writeFlow } from '../splice/record.ts';
 import type { Connection, Offer } from '../tcp/connection.ts';
 import type { Listener, Recalled } from '../tcp/listener.ts';
 import type { Segment } from '../tcp/segment.ts';
@@ -55,21 +57,17 @@ const CLIENT_SCALE = 7;
 /** Bytes that a client may send beyond what was acknowledged. */
 const MAX_AHEAD = 65_536;
 
-const flowBytes = new Uint8Array(12);
+const flowBytes = new Uint8Array(MAX_FLOW_BYTES);
 const flowView = new DataView(flowBytes.buffer);
 
 /** A flow's client and virtual end point as the log of heads names it; valid until the next call. */
-function flowOf(client: Endpoint, virtual: Endpoint): Uint8Array {
-  flowView.setUint32(0, toIpv4(client.address));
-  flowView.setUint32(4, toIpv4(virtual.address));
-  flowView.setUint16(8, client.port);
-  flowView.setUint16(10, virtual.port);
-  return flowBytes;
-}
+const flowOf = (client: Endpoint, virtual: Endpoint): Uint8Array =>
+  flowBytes.subarray(0, writeFlow(flowView, 0, client, virtual));
 
-function clientOf(flow: Uint8Array): Endpoint {
-  const view = new DataView(flow.buffer, flow.byteOffset);
-  return { address: fromIpv4(view.getUint32(0)), port: view.getUint16(8) };
+function clientOf(flow: Uint8Array): Endpoint | undefined {
+  const form = formOfFlow(flow.length);
+  if (form === undefined) return undefined;
+  return sourceOf(new DataView(flow.buffer, flow.byteOffset, flow.length), 0, form);
 }
 
 export class Service {
@@ -151,14 +149,15 @@ export class Service {
     const { host } = this.#context;
     const now = host.clock.now();
     const recalled = recallFacts(head, host.tcp.timestamp(now, 0), now);
-    if (recalled !== undefined) this.#listener?.resume(clientOf(head.flow), recalled, now);
+    const client = clientOf(head.flow);
+    if (client !== undefined && recalled !== undefined) {
+      this.#listener?.resume(client, recalled, now);
+    }
   }
 
-  /** True if a flow of the log of heads is a client of this service. */
-  isOf(flow: Uint8Array): boolean {
-    const view = new DataView(flow.buffer, flow.byteOffset);
-    const { address, port } = this.#local;
-    return view.getUint32(4) === toIpv4(address) && view.getUint16(10) === port;
+  /** True if clients reach this service at `virtual`. */
+  isAt({ address, port }: Endpoint): boolean {
+    return address === this.#local.address && port === this.#local.port;
   }
 
   ended(intake: Intake): void {
@@ -183,13 +182,13 @@ export class Service {
 
   dial(
     pool: Pool,
-    options: Pick<DialOptions, 'iss' | 'offer' | 'onExhausted'> & {
+    options: Pick<DialOptions, 'iss' | 'offer' | 'like' | 'onExhausted'> & {
       readonly onConnect: (backend: Connection) => void;
     },
   ): Dial {
     const timeout = this.#context.pools.get(pool.name)?.connectTimeout ?? SECOND;
-    const { iss, offer, onConnect, onExhausted } = options;
-    return this.#context.dialer.dial({ pool, timeout, iss, offer, onConnect, onExhausted });
+    const { iss, offer, like, onConnect, onExhausted } = options;
+    return this.#context.dialer.dial({ pool, timeout, iss, offer, like, onConnect, onExhausted });
   }
 
   canSplice(client: Connection, backend: Connection): boolean {

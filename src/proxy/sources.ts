@@ -23,8 +23,7 @@ function rising(): (value: number) => number {
 /** A live view of `proxy`: every field is read when it is asked for. */
 export function sourcesOf(proxy: ProxyMember): MetricSources {
   const { host, splices, holdings } = proxy;
-  const { table, splicer } = splices;
-  const { counters: passed } = splicer;
+  const { passed } = splices;
   const slow = {
     framesIn: rising(),
     bytesIn: rising(),
@@ -79,9 +78,9 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
     },
     get splices() {
       return {
-        active: table.size,
-        opened: table.counters.inserted,
-        closed: table.counters.removed,
+        active: splices.size,
+        opened: splices.counters.inserted,
+        closed: splices.counters.removed,
       };
     },
     get peers() {
@@ -131,8 +130,11 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         ip: { ...host.ip.counters },
         arp: { ...host.ip.arp.counters },
         icmp: { ...host.ip.icmp.counters },
+        icmpv6: { ...host.ip.icmpv6.counters },
+        ndp: { ...host.ip.ndp.counters },
         neighbours: { ...host.ip.neighbours.counters },
-        table: { ...table.counters },
+        table: { ...splices.counters },
+        splice: { extensionHeaders: passed.extensionHeaders },
         replication: { ...proxy.replicator?.counters },
         proxy: eventsOf(proxy),
       };

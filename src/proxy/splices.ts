@@ -2,28 +2,36 @@
 // before the first packet goes by it (invariant I2), and forgotten by all.
 import type { Logger } from '../env/logger.ts';
 import type { Host } from '../host/host.ts';
-import { type Address, type Endpoint, fromIpv4 } from '../ip/address.ts';
+import type { Address, Endpoint } from '../ip/address.ts';
 import type { Replicator } from '../replication/replicator.ts';
 import type { RecordSource } from '../replication/snapshot.ts';
+import { DualSplicer } from '../splice/dual.ts';
+import {
+  formOfAddress,
+  formOfFlow,
+  formOfKey,
+  formOfRecord,
+  IPV4_FORM,
+  IPV6_FORM,
+  MAX_KEY_BYTES,
+  MAX_RECORD_BYTES,
+  type RecordForm,
+} from '../splice/form.ts';
 import { Handover, isSourceTaken, recordOf } from '../splice/join.ts';
 import {
+  destinationOf,
   encodeRecord,
-  IPV4_KEY_WORDS,
-  IPV4_RECORD_LENGTH,
   RECOVERY_NONE,
+  recordEpoch,
+  recordHome,
   type SpliceRecord,
+  sourceOf,
+  writeKey,
 } from '../splice/record.ts';
 import { LINGERING } from '../splice/slot.ts';
-import { Splicer } from '../splice/splicer.ts';
-import { SpliceTable } from '../splice/table.ts';
+import { Splicer, type SplicerCounters, splicerCounters } from '../splice/splicer.ts';
+import { SpliceTable, type SpliceTableCounters } from '../splice/table.ts';
 import type { Connection } from '../tcp/connection.ts';
-
-/** Bytes of a record that name its flow: client and virtual address and port. */
-const FLOW_LENGTH = 12;
-const CLIENT_PORT_AT = 8;
-const EPOCH_AT = 48;
-const HOME_AT = 52;
-const SERVICE_AT = 54;
 
 /** A splice that every live member knows. Exactly one of its methods is called, once. */
 export interface Splice {
@@ -42,47 +50,58 @@ export type SpliceFailure = 'full' | 'lost';
 export interface SplicesOptions {
   readonly host: Host;
   readonly self: number;
+  /** Records of each address family at the most. */
   readonly maximum: number;
   readonly lingerMillis: number;
   readonly idleMillis: number;
   readonly logger: Logger;
   /**
-   * Another member has spliced a client's connection to a service.
+   * Another member has spliced a client's connection to a virtual end point.
    * @param wins whether a splice of ours that is being committed prevails
    * @returns false if there is one, and it does
    */
-  readonly concede: (service: number, client: Endpoint, wins: boolean) => boolean;
+  readonly concede: (client: Endpoint, virtual: Endpoint, wins: boolean) => boolean;
 }
 
 export class Splices implements RecordSource {
-  readonly table: SpliceTable;
-  readonly splicer: Splicer;
+  readonly splicer: DualSplicer;
+  readonly passed: SplicerCounters = splicerCounters();
   /** Records are shared through it; another one after this member was fenced. */
   replicator: Replicator | undefined;
   readonly #options: SplicesOptions;
   readonly #handover: Handover;
-  /** A record, as bytes and as the words that the table is searched by. */
-  readonly #record = new Uint8Array(IPV4_RECORD_LENGTH);
+  /** A record of either form, as bytes and as the words that the tables are searched by. */
+  readonly #record = new Uint8Array(MAX_RECORD_BYTES);
   readonly #view = new DataView(this.#record.buffer);
   readonly #words = new Uint32Array(this.#record.buffer);
-  readonly #key = new Uint8Array(FLOW_LENGTH + 4);
+  readonly #key = new Uint8Array(MAX_KEY_BYTES);
+  readonly #keyView = new DataView(this.#key.buffer);
   readonly #keyWords = new Uint32Array(this.#key.buffer);
 
   constructor(options: SplicesOptions) {
-    const { host, maximum, lingerMillis, idleMillis } = options;
+    const { host } = options;
     this.#options = options;
-    this.table = new SpliceTable({ maximum, random: host.random });
-    this.splicer = new Splicer({
-      table: this.table,
-      network: host.ip,
-      gathers: true,
-      lingerMillis,
-      idleMillis,
-      isResponsible: (slot) => this.#isOurs(slot),
-      onExpire: (slot) => this.#expired(slot),
-    });
+    this.splicer = new DualSplicer(this.#splicerOf(IPV4_FORM), this.#splicerOf(IPV6_FORM));
     this.#handover = new Handover(host.ip, this.splicer);
     host.fastPath = this.splicer;
+  }
+
+  /** Records, of both address families. */
+  get size(): number {
+    return this.#tables.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** What happened to records of both address families. */
+  get counters(): SpliceTableCounters {
+    const [ipv4, ipv6] = this.#tables.map(({ counters }) => counters);
+    const names = Object.keys(ipv4) as (keyof SpliceTableCounters)[];
+    const sum = { ...ipv4 };
+    for (const name of names) sum[name] += ipv6[name];
+    return sum;
+  }
+
+  get #tables(): readonly SpliceTable[] {
+    return [this.splicer.ipv4.table, this.splicer.ipv6.table];
   }
 
   /**
@@ -105,8 +124,9 @@ export class Splices implements RecordSource {
       done(replicator === undefined ? 'lost' : 'full');
       return;
     }
+    const { table } = this.splicer.ofAddress(client.remote.address);
     encodeRecord(record, this.#view, 0);
-    replicator.commit(this.#record, (ok) => {
+    replicator.commit(this.#record.subarray(0, table.form.recordBytes), (ok) => {
       if (!ok) {
         done('lost');
         return;
@@ -115,7 +135,7 @@ export class Splices implements RecordSource {
         begin: (offset, held) => {
           const now = host.clock.now();
           const room = this.#makeRoom(record);
-          if (!room || this.table.insert(record, now) < 0) return this.#takeBack(record);
+          if (!room || table.insert(record, now) < 0) return this.#takeBack(record);
           this.#handover.send(client, offset, held, backend.snd.wnd, now);
           return 'begun';
         },
@@ -129,129 +149,167 @@ export class Splices implements RecordSource {
   /** True if no splice uses this source towards a backend. */
   isFree(source: Address, port: number, backend: Address, backendPort: number): boolean {
     return !isSourceTaken(
-      this.table,
+      this.splicer.ofAddress(backend).table,
       { address: source, port },
       { address: backend, port: backendPort },
     );
   }
 
-  /** True if there is a record for a flow: 12 bytes, as a record begins. */
+  /** True if there is a record for a flow: bytes as a record begins. */
   has(flow: Uint8Array): boolean {
-    this.#record.set(flow.subarray(0, FLOW_LENGTH));
-    return this.#find(0) >= 0;
+    const form = formOfFlow(flow.length);
+    if (form === undefined) return false;
+    this.#record.set(flow);
+    return this.#find(form, 0) >= 0;
   }
 
   /** Takes a record from another member. Of two homes that raced the one with the higher id prevails. */
   insert(record: Uint8Array): void {
     const { host, self, concede, logger } = this.#options;
+    const form = formOfRecord(record.length);
+    if (form === undefined) return;
     this.#record.set(record);
-    const home = record[HOME_AT];
-    const service = this.#view.getUint16(SERVICE_AT, true);
-    const client = {
-      address: fromIpv4(this.#view.getUint32(0)),
-      port: this.#view.getUint16(CLIENT_PORT_AT),
-    };
-    if (home !== self && !concede(service, client, self > home)) return;
+    const home = recordHome(this.#view, 0, form);
+    const client = sourceOf(this.#view, 0, form);
+    const virtual = destinationOf(this.#view, 0, form);
+    if (home !== self && !concede(client, virtual, self > home)) return;
     this.#record.set(record);
-    const epoch = this.#view.getUint32(EPOCH_AT, true);
-    const slot = this.#find(0);
+    const { table } = this.splicer.of(form);
+    const epoch = recordEpoch(this.#view, 0, form);
+    const slot = this.#find(form, 0);
     if (slot >= 0) {
-      this.table.copyRecord(slot, this.#record, 0);
-      const raced = this.#view.getUint32(EPOCH_AT, true) === epoch;
-      if (raced && this.#record[HOME_AT] < home) this.table.remove(slot);
+      table.copyRecord(slot, this.#record, 0);
+      const raced = recordEpoch(this.#view, 0, form) === epoch;
+      if (raced && recordHome(this.#view, 0, form) < home) table.remove(slot);
       this.#record.set(record);
     }
-    if (this.table.insertEncoded(this.#view, 0, host.clock.now()) < 0) {
-      logger.debug({ counters: this.table.counters }, 'a record of a peer was refused');
+    if (table.insertEncoded(this.#view, 0, host.clock.now()) < 0) {
+      logger.debug({ counters: table.counters }, 'a record of a peer was refused');
     }
   }
 
   /** Forgets a record that another member forgot. */
   delete(key: Uint8Array): void {
+    const form = formOfKey(key.length);
+    if (form === undefined) return;
+    const { table } = this.splicer.of(form);
     this.#key.set(key);
-    const flow = this.table.find(this.#keyWords[0], this.#keyWords[1], this.#keyWords[2]);
+    const flow = table.find(this.#keyWords, 0);
     if (flow < 0 || (flow & 1) !== 0) return;
-    this.table.copyRecord(flow >> 1, this.#record, 0);
-    if (this.#view.getUint32(EPOCH_AT, true) === this.#keyWords[FLOW_LENGTH / 4]) {
-      this.table.remove(flow >> 1);
+    table.copyRecord(flow >> 1, this.#record, 0);
+    if (recordEpoch(this.#view, 0, form) === this.#keyView.getUint32(form.flowBytes, true)) {
+      table.remove(flow >> 1);
     }
   }
 
-  /** Empties the table: the others went on without this member, and what it knows may be wrong. */
+  /** Empties the tables: the others went on without this member, and what it knows may be wrong. */
   forgetAll(): void {
-    for (let slot = this.table.nextUsed(0); slot >= 0; slot = this.table.nextUsed(slot + 1)) {
-      this.table.remove(slot);
+    for (const table of this.#tables) {
+      for (let slot = table.nextUsed(0); slot >= 0; slot = table.nextUsed(slot + 1)) {
+        table.remove(slot);
+      }
     }
   }
 
+  /** A cursor counts through the slots of the IPv4 table and then through those of the other. */
   forEachRecord(cursor: number, limit: number, visit: (record: Uint8Array) => void): number {
-    let slot = this.table.nextUsed(cursor);
-    for (let count = 0; count < limit && slot >= 0; count++) {
-      this.table.copyRecord(slot, this.#record, 0);
-      visit(this.#record);
-      slot = this.table.nextUsed(slot + 1);
+    let next = cursor;
+    let left = limit;
+    let first = 0;
+    for (const table of this.#tables) {
+      if (next < first + table.maximum) {
+        const record = this.#record.subarray(0, table.form.recordBytes);
+        let slot = table.nextUsed(next - first);
+        for (; left > 0 && slot >= 0; left--) {
+          table.copyRecord(slot, this.#record, 0);
+          visit(record);
+          slot = table.nextUsed(slot + 1);
+        }
+        if (slot >= 0) return first + slot;
+        next = first + table.maximum;
+      }
+      first += table.maximum;
     }
-    return slot;
+    return -1;
   }
 
-  keyOf(record: Uint8Array, key: Uint8Array): void {
-    key.set(record.subarray(0, FLOW_LENGTH));
-    key.set(record.subarray(EPOCH_AT, EPOCH_AT + 4), FLOW_LENGTH);
+  keyOf(record: Uint8Array, key: Uint8Array): number {
+    const form = formOfRecord(record.length);
+    if (form === undefined) throw new RangeError(`no record has ${record.length} bytes`);
+    const view = new DataView(record.buffer, record.byteOffset, record.length);
+    return writeKey(view, 0, form, key);
+  }
+
+  #splicerOf(form: RecordForm): Splicer {
+    const { host, maximum, lingerMillis, idleMillis } = this.#options;
+    const table = new SpliceTable({ maximum, form, random: host.random });
+    return new Splicer({
+      table,
+      network: host.ip,
+      gathers: true,
+      counters: this.passed,
+      lingerMillis,
+      idleMillis,
+      isResponsible: (slot) => this.#isOurs(table, slot),
+      onExpire: (slot) => this.#expired(table, slot),
+    });
   }
 
   /** Makes all members forget flows that are over and in the way of a record; false if it has no room yet. */
   #makeRoom(record: SpliceRecord): boolean {
-    const { table } = this;
-    for (const way of [0, IPV4_KEY_WORDS]) {
+    const form = formOfAddress(record.client.address);
+    const { table } = this.splicer.of(form);
+    for (const way of [0, form.keyWords]) {
       encodeRecord(record, this.#view, 0);
-      this.#endIfOver(this.#find(way));
+      this.#endIfOver(form, this.#find(form, way));
     }
     if (table.size < table.maximum) return true;
-    this.#endIfOver(table.reset.first >= 0 ? table.reset.first : table.lingering.first);
+    this.#endIfOver(form, table.reset.first >= 0 ? table.reset.first : table.lingering.first);
     return table.size < table.maximum;
   }
 
-  #endIfOver(slot: number): void {
-    if (slot >= 0 && this.table.state(slot) >= LINGERING) this.splicer.lifecycle.end(slot);
+  #endIfOver(form: RecordForm, slot: number): void {
+    const { table, lifecycle } = this.splicer.of(form);
+    if (slot >= 0 && table.state(slot) >= LINGERING) lifecycle.end(slot);
   }
 
   /** Has all members forget a record that was committed and is of no use. */
   #takeBack(record: SpliceRecord): SpliceFailure {
+    const form = formOfAddress(record.client.address);
     encodeRecord(record, this.#view, 0);
-    const slot = this.#find(0);
+    const slot = this.#find(form, 0);
     if (slot < 0) {
-      this.#removeEverywhere();
+      this.#removeEverywhere(form);
       return 'full';
     }
     // Another member's record for the same flow is not ours to take away.
-    this.table.copyRecord(slot, this.#record, 0);
-    if (this.#view.getUint32(EPOCH_AT, true) !== record.epoch) {
+    this.splicer.of(form).table.copyRecord(slot, this.#record, 0);
+    if (recordEpoch(this.#view, 0, form) !== record.epoch) {
       encodeRecord(record, this.#view, 0);
-      this.#removeEverywhere();
+      this.#removeEverywhere(form);
     }
     return 'lost';
   }
 
   /** The slot of the flow whose packets in one way look as the words of `#record` from `way` on say, or -1. */
-  #find(way: number): number {
-    const words = this.#words;
-    return this.table.find(words[way], words[way + 1], words[way + 2]) >> 1;
+  #find(form: RecordForm, way: number): number {
+    return this.splicer.of(form).table.find(this.#words, way) >> 1;
   }
 
   /** The home watches over a silent flow, or who holds its addresses when it is gone. */
-  #isOurs(slot: number): boolean {
-    this.table.copyRecord(slot, this.#record, 0);
-    return this.replicator?.holds(this.#record[HOME_AT]) ?? true;
+  #isOurs(table: SpliceTable, slot: number): boolean {
+    table.copyRecord(slot, this.#record, 0);
+    return this.replicator?.holds(recordHome(this.#view, 0, table.form)) ?? true;
   }
 
-  #expired(slot: number): void {
-    this.table.copyRecord(slot, this.#record, 0);
-    this.#removeEverywhere();
+  #expired(table: SpliceTable, slot: number): void {
+    table.copyRecord(slot, this.#record, 0);
+    this.#removeEverywhere(table.form);
   }
 
   /** Has the other members forget what is in `#record`. */
-  #removeEverywhere(): void {
-    this.keyOf(this.#record, this.#key);
-    this.replicator?.remove(this.#key);
+  #removeEverywhere({ recordBytes }: RecordForm): void {
+    const length = this.keyOf(this.#record.subarray(0, recordBytes), this.#key);
+    this.replicator?.remove(this.#key.subarray(0, length));
   }
 }

@@ -4,10 +4,10 @@
  */
 import type { Incarnation } from './incarnation.ts';
 
-/** UDP payload that fits an MTU of 1,500 without fragments. */
-export const MAX_PAYLOAD = 1_472;
+/** UDP payload that fits an MTU of 1,500 without fragments, over IPv6 and over IPv4. */
+export const MAX_PAYLOAD = 1_452;
 export const MAGIC = 0x5375;
-export const VERSION = 1;
+export const VERSION = 2;
 export const TAG_BYTES = 16;
 
 /** The part in clear: magic, version, sender, cluster, the sender's incarnation, the datagram's number. */
@@ -27,7 +27,7 @@ const FLAGS_AT = 24;
 /** Where the messages begin in the plaintext. */
 export const BODY_AT = 25;
 export const MAX_PLAIN = MAX_PAYLOAD - CLEAR_BYTES - TAG_BYTES;
-/** Bytes of messages that one datagram holds: 21 records with their headers. */
+/** Bytes of messages that one datagram holds: 20 IPv4 records with their headers, 12 of IPv6. */
 export const MAX_BODY = MAX_PLAIN - BODY_AT;
 export const MIN_PAYLOAD = CLEAR_BYTES + BODY_AT + TAG_BYTES;
 

@@ -3,7 +3,6 @@
  * I1). Each member keeps its own and those of all others, so that any of them can finish a request.
  */
 import type { Micros } from '../env/clock.ts';
-import { FLOW_BYTES } from './messages.ts';
 
 /** Bytes of one head. */
 export const MAX_HEAD_BYTES = 65_536;
@@ -14,7 +13,7 @@ export const MAX_BYTES_PER_MEMBER = 4 << 20;
 export interface Head {
   /** The id of the member that accepted the flow, or took it over. */
   readonly owner: number;
-  /** Client address and port, virtual address and port: 12 bytes. */
+  /** Client and virtual address, client and virtual port: 12 bytes for IPv4, 36 for IPv6. */
   readonly flow: Uint8Array;
   /** What the owner noted of the handshake, at most 64 bytes. */
   readonly facts: Uint8Array;
@@ -31,7 +30,7 @@ interface Share {
 
 const nameOf = (flow: Uint8Array): string => {
   let name = '';
-  for (let index = 0; index < FLOW_BYTES; index++) name += String.fromCharCode(flow[index]);
+  for (let index = 0; index < flow.length; index++) name += String.fromCharCode(flow[index]);
   return name;
 };
 
@@ -76,7 +75,7 @@ export class HeadLog {
     this.#shares.set(owner, { heads: heads + 1, bytes: used + total });
     this.#heads.set(name, {
       owner,
-      flow: flow.slice(0, FLOW_BYTES),
+      flow: flow.slice(),
       facts: facts.slice(),
       bytes: whole,
       loggedAt: now,

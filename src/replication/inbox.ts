@@ -25,8 +25,8 @@ export class Inbox {
   readonly #counters: ReplicationCounters;
   readonly #events: InboxEvents;
   readonly #touched = new Touched();
-  readonly #record = new Uint8Array(messages.RECORD_BYTES);
-  readonly #key = new Uint8Array(messages.KEY_BYTES);
+  readonly #record = new Uint8Array(messages.MAX_RECORD_BYTES);
+  readonly #key = new Uint8Array(messages.MAX_KEY_BYTES);
 
   constructor(
     joiner: Joiner,
@@ -49,16 +49,16 @@ export class Inbox {
       const payload = messages.payloadAt(at);
       switch (messages.messageType(view, at)) {
         case messages.INSERT:
-          this.#insert(peer, bytes, payload);
+          this.#insert(peer, bytes, payload, messages.payloadLength(view, at));
           break;
         case messages.DELETE:
-          this.#delete(peer, bytes, payload);
+          this.#delete(peer, bytes, payload, messages.payloadLength(view, at));
           break;
         case messages.HEAD:
           this.#logHead(peer, datagram, at, now);
           break;
         case messages.HEAD_DROP:
-          this.#heads.drop(bytes.subarray(payload), peer.id);
+          this.#heads.drop(bytes.subarray(payload, messages.messageEnd(view, at)), peer.id);
           break;
         case messages.SNAPSHOT_REQUEST:
           this.#events.requested(peer, messages.snapshotId(view, at));
@@ -67,7 +67,7 @@ export class Inbox {
           this.#joiner.begin(peer, messages.snapshotId(view, at));
           break;
         case messages.SNAPSHOT_RECORD:
-          this.#snapshotRecord(peer, bytes, payload);
+          this.#snapshotRecord(peer, bytes, payload, messages.payloadLength(view, at));
           break;
         case messages.SNAPSHOT_END: {
           const count = messages.snapshotCount(view, at);
@@ -79,41 +79,43 @@ export class Inbox {
     }
   }
 
-  #insert(peer: Peer, bytes: Uint8Array, at: number): void {
+  #insert(peer: Peer, bytes: Uint8Array, at: number, length: number): void {
     this.#counters.recordsIn++;
-    copy(bytes, at, this.#record);
-    if (this.#joiner.joining) {
-      this.#source.keyOf(this.#record, this.#key);
-      if (!this.#touched.inserted(this.#key)) this.#events.overrun();
+    const record = copy(bytes, at, length, this.#record);
+    if (this.#joiner.joining && !this.#touched.inserted(this.#keyOf(record))) {
+      this.#events.overrun();
     }
-    this.#events.insert(peer.id, this.#record);
+    this.#events.insert(peer.id, record);
   }
 
-  #delete(peer: Peer, bytes: Uint8Array, at: number): void {
+  #delete(peer: Peer, bytes: Uint8Array, at: number, length: number): void {
     this.#counters.deletesIn++;
-    copy(bytes, at, this.#key);
-    if (this.#joiner.joining && !this.#touched.deleted(this.#key)) this.#events.overrun();
-    this.#heads.drop(this.#key);
-    this.#events.delete(peer.id, this.#key);
+    const key = copy(bytes, at, length, this.#key);
+    if (this.#joiner.joining && !this.#touched.deleted(key)) this.#events.overrun();
+    this.#heads.drop(messages.flowOfKey(key));
+    this.#events.delete(peer.id, key);
   }
 
-  #snapshotRecord(peer: Peer, bytes: Uint8Array, at: number): void {
+  #snapshotRecord(peer: Peer, bytes: Uint8Array, at: number, length: number): void {
     if (!this.#joiner.takes(peer)) return;
     this.#counters.snapshotRecordsIn++;
-    copy(bytes, at, this.#record);
-    this.#source.keyOf(this.#record, this.#key);
-    if (!this.#touched.overrules(this.#key)) this.#events.insert(peer.id, this.#record);
+    const record = copy(bytes, at, length, this.#record);
+    if (!this.#touched.overrules(this.#keyOf(record))) this.#events.insert(peer.id, record);
+  }
+
+  #keyOf(record: Uint8Array): Uint8Array {
+    return this.#key.subarray(0, this.#source.keyOf(record, this.#key));
   }
 
   #logHead(peer: Peer, datagram: Datagram, at: number, now: Micros): void {
     const { view, bytes } = datagram;
-    const payload = messages.payloadAt(at);
-    const factsAt = messages.headFactsAt(at);
-    const headAt = factsAt + messages.headFactsLength(view, at);
+    const flowAt = messages.headFlowAt(at);
+    const factsAt = messages.headFactsAt(view, at);
+    const headAt = messages.headBytesAt(view, at);
     this.#counters.headsIn++;
     const logged = this.#heads.log(
       peer.id,
-      bytes.subarray(payload, payload + messages.FLOW_BYTES),
+      bytes.subarray(flowAt, factsAt),
       bytes.subarray(factsAt, headAt),
       messages.headOffset(view, at),
       bytes.subarray(headAt, messages.messageEnd(view, at)),
@@ -123,6 +125,8 @@ export class Inbox {
   }
 }
 
-function copy(from: Uint8Array, at: number, to: Uint8Array): void {
-  for (let index = 0; index < to.length; index++) to[index] = from[at + index];
+/** Copies `length` bytes, at most as many as `to` has; returns the part of `to` that holds them. */
+function copy(from: Uint8Array, at: number, length: number, to: Uint8Array): Uint8Array {
+  for (let index = 0; index < length; index++) to[index] = from[at + index];
+  return to.subarray(0, length);
 }

@@ -6,12 +6,25 @@ import type { Datagram } from './datagram.ts';
 import { MAX_BODY } from './envelope.ts';
 import type { Incarnation } from './incarnation.ts';
 
-/** A splice record (IPv4), opaque here. */
-export const RECORD_BYTES = 64;
-/** What identifies a flow: client address and port, virtual address and port (IPv4). */
-export const FLOW_BYTES = 12;
+// What is opaque here has one of two lengths: the first for IPv4, the second for IPv6.
+/** A splice record. */
+const RECORD_BYTES: readonly number[] = [64, 112];
+/** What identifies a flow: client and virtual address, client and virtual port. */
+const FLOW_BYTES: readonly number[] = [12, 36];
 /** What identifies a record: its flow and its epoch (uint32). */
-export const KEY_BYTES = 16;
+const EPOCH_BYTES = 4;
+
+export const MAX_RECORD_BYTES = 112;
+export const MAX_KEY_BYTES = 40;
+/** The most that a message carries that waits for its acknowledgments: a record, a key or a flow. */
+export const MAX_KEPT_BYTES = MAX_RECORD_BYTES;
+
+export const isRecordLength = (length: number): boolean => RECORD_BYTES.includes(length);
+export const isFlowLength = (length: number): boolean => FLOW_BYTES.includes(length);
+export const isKeyLength = (length: number): boolean => isFlowLength(length - EPOCH_BYTES);
+/** The flow in a record's key. */
+export const flowOfKey = (key: Uint8Array): Uint8Array => key.subarray(0, key.length - EPOCH_BYTES);
+
 /** The most that may be said of a handshake beside a logged head. */
 export const MAX_FACTS = 64;
 
@@ -31,10 +44,11 @@ export const SNAPSHOT_BEGIN = 21;
 export const SNAPSHOT_RECORD = 22;
 export const SNAPSHOT_END = 23;
 
-/** HEAD: flow, offset (4), length of the facts (1), facts, bytes of the head. */
-const HEAD_FIXED = FLOW_BYTES + 5;
-/** Bytes of a head that one message carries beside facts of any length. */
-export const MAX_HEAD_CHUNK = MAX_BODY - MESSAGE_HEADER - HEAD_FIXED - MAX_FACTS;
+/** HEAD: length of the flow (1), of the facts (1), offset (4), flow, facts, bytes of the head. */
+const HEAD_FIXED = 6;
+const MAX_FLOW_BYTES = MAX_KEY_BYTES - EPOCH_BYTES;
+/** Bytes of a head that one message carries beside a flow and facts of any length. */
+export const MAX_HEAD_CHUNK = MAX_BODY - MESSAGE_HEADER - HEAD_FIXED - MAX_FLOW_BYTES - MAX_FACTS;
 
 export const messageType = (view: DataView, at: number): number => view.getUint8(at);
 export const payloadAt = (at: number): number => at + MESSAGE_HEADER;
@@ -69,17 +83,18 @@ function isValidMessage(view: DataView, at: number, end: number): boolean {
       return length === 12;
     case INSERT:
     case SNAPSHOT_RECORD:
-      return length === RECORD_BYTES;
+      return isRecordLength(length);
     case DELETE:
-      return length === KEY_BYTES;
+      return isKeyLength(length);
     case HEAD:
       return (
         length >= HEAD_FIXED &&
+        isFlowLength(headFlowLength(view, at)) &&
         headFactsLength(view, at) <= MAX_FACTS &&
-        length >= HEAD_FIXED + headFactsLength(view, at)
+        headBytesAt(view, at) <= end
       );
     case HEAD_DROP:
-      return length === FLOW_BYTES;
+      return isFlowLength(length);
     case SNAPSHOT_REQUEST:
     case SNAPSHOT_BEGIN:
       return length === 4;
@@ -117,11 +132,15 @@ export const fencedFloor = (view: DataView, at: number): Incarnation => ({
 export const fencedEvidence = (view: DataView, at: number): number =>
   view.getUint32(payloadAt(at) + 8);
 
-export const headOffset = (view: DataView, at: number): number =>
-  view.getUint32(payloadAt(at) + FLOW_BYTES);
-export const headFactsLength = (view: DataView, at: number): number =>
-  view.getUint8(payloadAt(at) + FLOW_BYTES + 4);
-export const headFactsAt = (at: number): number => payloadAt(at) + HEAD_FIXED;
+const headFlowLength = (view: DataView, at: number): number => view.getUint8(payloadAt(at));
+const headFactsLength = (view: DataView, at: number): number => view.getUint8(payloadAt(at) + 1);
+export const headOffset = (view: DataView, at: number): number => view.getUint32(payloadAt(at) + 2);
+/** HEAD: where its flow starts, its facts, and its bytes, each behind the other. */
+export const headFlowAt = (at: number): number => payloadAt(at) + HEAD_FIXED;
+export const headFactsAt = (view: DataView, at: number): number =>
+  headFlowAt(at) + headFlowLength(view, at);
+export const headBytesAt = (view: DataView, at: number): number =>
+  headFactsAt(view, at) + headFactsLength(view, at);
 
 export const snapshotId = (view: DataView, at: number): number => view.getUint32(payloadAt(at));
 export const snapshotCount = (view: DataView, at: number): number =>
@@ -170,7 +189,8 @@ export function writeFenced(datagram: Datagram, floor: Incarnation, evidence: nu
 }
 
 /** Bytes of the payload of HEAD. */
-export const headLength = (facts: number, bytes: number): number => HEAD_FIXED + facts + bytes;
+export const headLength = (flow: number, facts: number, bytes: number): number =>
+  HEAD_FIXED + flow + facts + bytes;
 
 /** HEAD with the bytes that lie at `offset` in the request's head. */
 export function writeHead(
@@ -180,12 +200,14 @@ export function writeHead(
   offset: number,
   bytes: Uint8Array,
 ): void {
-  const at = begin(datagram, HEAD, headLength(facts.length, bytes.length));
-  datagram.bytes.set(flow, at);
-  datagram.view.setUint32(at + FLOW_BYTES, offset);
-  datagram.view.setUint8(at + FLOW_BYTES + 4, facts.length);
-  datagram.bytes.set(facts, at + HEAD_FIXED);
-  datagram.bytes.set(bytes, at + HEAD_FIXED + facts.length);
+  const at = begin(datagram, HEAD, headLength(flow.length, facts.length, bytes.length));
+  datagram.view.setUint8(at, flow.length);
+  datagram.view.setUint8(at + 1, facts.length);
+  datagram.view.setUint32(at + 2, offset);
+  const flowAt = at + HEAD_FIXED;
+  datagram.bytes.set(flow, flowAt);
+  datagram.bytes.set(facts, flowAt + flow.length);
+  datagram.bytes.set(bytes, flowAt + flow.length + facts.length);
 }
 
 /** SNAPSHOT_REQUEST and SNAPSHOT_BEGIN. */

@@ -150,7 +150,9 @@ function writeHead(
   let at = 0;
   do {
     const part = bytes.subarray(at, at + messages.MAX_HEAD_CHUNK);
-    const datagram = peer.outgoing.room(messages.headLength(facts.length, part.length));
+    const datagram = peer.outgoing.room(
+      messages.headLength(flow.length, facts.length, part.length),
+    );
     if (datagram === undefined) return false;
     messages.writeHead(datagram, flow, facts, offset + at, part);
     at += part.length;

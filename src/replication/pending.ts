@@ -3,7 +3,7 @@
  * count from 1; each peer acknowledges them in order, so one number a peer says how far it is.
  */
 import type { Micros } from '../env/clock.ts';
-import { RECORD_BYTES } from './messages.ts';
+import { MAX_KEPT_BYTES } from './messages.ts';
 
 /** Called once: true when every member that was up has it, false if this member gave up before. */
 export type Done = (ok: boolean) => void;
@@ -16,7 +16,7 @@ export class Pending {
   #next = 1;
   #capacity = FIRST_CAPACITY;
   #types = new Uint8Array(FIRST_CAPACITY);
-  #payloads = new Uint8Array(FIRST_CAPACITY * RECORD_BYTES);
+  #payloads = new Uint8Array(FIRST_CAPACITY * MAX_KEPT_BYTES);
   #lengths = new Uint8Array(FIRST_CAPACITY);
   #started = new Float64Array(FIRST_CAPACITY);
   #done: (Done | undefined)[] = new Array(FIRST_CAPACITY).fill(undefined);
@@ -41,14 +41,14 @@ export class Pending {
     return this.size > 0 ? this.#started[this.#first % this.#capacity] : undefined;
   }
 
-  /** Keeps `payload` (at most 64 bytes) of a message of `type`; returns its ticket. */
+  /** Keeps `payload` (at most `MAX_KEPT_BYTES`) of a message of `type`; returns its ticket. */
   add(type: number, payload: Uint8Array, done: Done | undefined, now: Micros): number {
     if (this.size === this.#capacity) this.#grow();
     const ticket = this.#next++;
     const index = ticket % this.#capacity;
     this.#types[index] = type;
     this.#lengths[index] = payload.length;
-    this.#payloads.set(payload, index * RECORD_BYTES);
+    this.#payloads.set(payload, index * MAX_KEPT_BYTES);
     this.#started[index] = now;
     this.#done[index] = done;
     return ticket;
@@ -70,7 +70,7 @@ export class Pending {
   forEach(visit: (ticket: number, type: number, payload: Uint8Array) => void): void {
     for (let ticket = this.#first; ticket < this.#next; ticket++) {
       const index = ticket % this.#capacity;
-      const at = index * RECORD_BYTES;
+      const at = index * MAX_KEPT_BYTES;
       visit(ticket, this.#types[index], this.#payloads.subarray(at, at + this.#lengths[index]));
     }
   }
@@ -79,7 +79,7 @@ export class Pending {
     const from = this.#capacity;
     const to = from * 2;
     const types = new Uint8Array(to);
-    const payloads = new Uint8Array(to * RECORD_BYTES);
+    const payloads = new Uint8Array(to * MAX_KEPT_BYTES);
     const lengths = new Uint8Array(to);
     const started = new Float64Array(to);
     const done: (Done | undefined)[] = new Array(to).fill(undefined);
@@ -90,8 +90,8 @@ export class Pending {
       lengths[target] = this.#lengths[source];
       started[target] = this.#started[source];
       done[target] = this.#done[source];
-      const at = source * RECORD_BYTES;
-      payloads.set(this.#payloads.subarray(at, at + RECORD_BYTES), target * RECORD_BYTES);
+      const at = source * MAX_KEPT_BYTES;
+      payloads.set(this.#payloads.subarray(at, at + MAX_KEPT_BYTES), target * MAX_KEPT_BYTES);
     }
     this.#capacity = to;
     this.#types = types;

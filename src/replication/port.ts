@@ -6,7 +6,7 @@ import type { Address } from '../ip/address.ts';
  * the addresses that survivors adopt, or a member that comes back could not speak to its adopter.
  */
 export interface DatagramPort {
-  /** Sends `payload` (at most 1,472 bytes), whose buffer is free again at once. Never fails loudly. */
+  /** Sends `payload` (at most 1,452 bytes), whose buffer is free again at once. Never fails loudly. */
   send(to: Address, port: number, payload: Uint8Array): void;
   /** Called for each datagram; `payload` is valid during the call only. */
   onDatagram: ((from: Address, port: number, payload: Uint8Array) => void) | undefined;

@@ -31,7 +31,7 @@ import { holdings, type View } from './takeover.ts';
 const HEAD_AGE: Micros = 60 * SECOND;
 
 /** The key of no record: deleting it changes nothing. */
-const NO_RECORD = new Uint8Array(messages.KEY_BYTES);
+const NO_RECORD = new Uint8Array(16);
 
 export interface ReplicatorOptions {
   readonly port: DatagramPort;
@@ -62,9 +62,9 @@ export interface ReplicatorOptions {
 
 /** All are called within `onDatagram`, a timer, `flush`, or the call that causes them. */
 export interface ReplicatorEvents {
-  /** Put `record` (64 bytes, valid during the call) into the table, in the place of one with the same flow. */
+  /** Put `record` (64 or 112 bytes, valid during the call) into the table, in the place of one with the same flow. */
   insert(from: number, record: Uint8Array): void;
-  /** Take the record with `key` (16 bytes, valid during the call) out, if it is there with this epoch. */
+  /** Take the record with `key` (16 or 40 bytes, valid during the call) out, if it is there with this epoch. */
   delete(from: number, key: Uint8Array): void;
   /** The owner of `head` is gone. The flow's new home finishes it: it calls `logHead` to be its owner. */
   orphan(head: Head): void;
@@ -177,12 +177,12 @@ export class Replicator {
   }
 
   /**
-   * Gives `record` (64 bytes) to every member that is up and calls `done(true)` when each has it or is
+   * Gives `record` (64 bytes for IPv4, 112 for IPv6) to every member that is up and calls `done(true)` when each has it or is
    * suspected: at once if there is none. `done(false)`: this member gave up, the record must not be used.
    */
   commit(record: Uint8Array, done: Done): void {
     this.counters.commits++;
-    this.#send(messages.INSERT, record, messages.RECORD_BYTES, done);
+    this.#send(messages.INSERT, record, messages.isRecordLength, done);
   }
 
   /**
@@ -190,14 +190,14 @@ export class Replicator {
    * one; at once if there is none. `done(false)`: this member gave up. It commits nothing.
    */
   confirm(done: Done): void {
-    this.#send(messages.DELETE, NO_RECORD, messages.KEY_BYTES, done);
+    this.#send(messages.DELETE, NO_RECORD, messages.isKeyLength, done);
   }
 
-  /** Takes the record with `key` (16 bytes) out of every member's table. */
+  /** Takes the record with `key` (16 or 40 bytes) out of every member's table. */
   remove(key: Uint8Array): void {
     this.counters.deletesOut++;
-    this.heads.drop(key);
-    this.#send(messages.DELETE, key, messages.KEY_BYTES, undefined);
+    this.heads.drop(messages.flowOfKey(key));
+    this.#send(messages.DELETE, key, messages.isKeyLength, undefined);
   }
 
   /**
@@ -226,7 +226,7 @@ export class Replicator {
   dropHead(flow: Uint8Array): void {
     if (this.heads.get(flow) === undefined) return;
     this.heads.drop(flow);
-    this.#send(messages.HEAD_DROP, flow, messages.FLOW_BYTES, undefined);
+    this.#send(messages.HEAD_DROP, flow, messages.isFlowLength, undefined);
   }
 
   /** True while a flow that is not in the table may be known to others: answer it with silence (I4). */
@@ -269,8 +269,15 @@ export class Replicator {
     });
   }
 
-  #send(type: number, payload: Uint8Array, length: number, done: Done | undefined): void {
-    if (payload.length !== length) throw new RangeError(`${payload.length} bytes, not ${length}`);
+  #send(
+    type: number,
+    payload: Uint8Array,
+    fits: (length: number) => boolean,
+    done: Done | undefined,
+  ): void {
+    if (!fits(payload.length)) {
+      throw new RangeError(`${payload.length} bytes are no payload of message ${type}`);
+    }
     if (this.#gaveUp(done)) return;
     this.#outbox.send(type, payload, done, this.#options.clock.now());
   }

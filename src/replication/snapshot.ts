@@ -17,8 +17,11 @@ export interface RecordSource {
    * calls. `record` need be valid during `visit` only.
    */
   forEachRecord(cursor: number, limit: number, visit: (record: Uint8Array) => void): number;
-  /** Writes what identifies `record` (64 bytes) into `key` (16 bytes): its flow, then its epoch. */
-  keyOf(record: Uint8Array, key: Uint8Array): void;
+  /**
+   * Writes what identifies `record`, its flow and then its epoch, into `key`, which has room for the longest.
+   * @returns the bytes written
+   */
+  keyOf(record: Uint8Array, key: Uint8Array): number;
 }
 
 /** Records in one step: a breath must not wait for a large table. */
@@ -56,10 +59,10 @@ export class SnapshotSender {
   step(): void {
     const { outgoing } = this.peer;
     this.#cursor = this.#source.forEachRecord(this.#cursor, STEP, (record) => {
-      const datagram = outgoing.room(messages.RECORD_BYTES);
+      const datagram = outgoing.room(record.length);
       // A window of backlog and one step are far below what the stream takes.
       if (datagram === undefined) throw new Error('a snapshot step did not fit its stream');
-      messages.writeBytes(datagram, messages.SNAPSHOT_RECORD, record, messages.RECORD_BYTES);
+      messages.writeBytes(datagram, messages.SNAPSHOT_RECORD, record, record.length);
       this.#count++;
       this.#counters.snapshotRecordsOut++;
     });
@@ -79,7 +82,7 @@ export class Touched {
 
   /** A flow has a record now: whatever the snapshot says of it is older. False if there are too many. */
   inserted(key: Uint8Array): boolean {
-    this.#inserted.add(String.fromCharCode(...key.subarray(0, messages.FLOW_BYTES)));
+    this.#inserted.add(String.fromCharCode(...messages.flowOfKey(key)));
     return this.#inserted.size <= MAX_TOUCHED;
   }
 
@@ -92,7 +95,8 @@ export class Touched {
   /** True if the record with `key` in a snapshot is not to be used. */
   overrules(key: Uint8Array): boolean {
     const name = String.fromCharCode(...key);
-    return this.#deleted.has(name) || this.#inserted.has(name.slice(0, messages.FLOW_BYTES));
+    const flow = String.fromCharCode(...messages.flowOfKey(key));
+    return this.#deleted.has(name) || this.#inserted.has(flow);
   }
 
   clear(): void {

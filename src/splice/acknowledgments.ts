@@ -31,7 +31,8 @@ export function isPureAcknowledgment(frame: Frame, segment: Segment, end: number
 export class HeldAcknowledgments {
   readonly #flows = new Int32Array(PLACES).fill(NOBODY);
   readonly #acks = new Int32Array(PLACES);
-  readonly #frames: Frame[] = Array.from({ length: PLACES }, () => new Frame(FRAME_HEADERS));
+  /** Made when the first one is held: many a member has flows of one family only. */
+  #frames: readonly Frame[] = [];
   /** Places in use, in the order in which they were taken; some may be free again. */
   readonly #order = new Int32Array(PLACES);
   #count = 0;
@@ -62,6 +63,9 @@ export class HeldAcknowledgments {
   hold(flow: number, ack: number, frame: Frame): boolean {
     const place = flow & (PLACES - 1);
     const other = this.#flows[place];
+    if (this.#frames.length === 0) {
+      this.#frames = Array.from({ length: PLACES }, () => new Frame(FRAME_HEADERS));
+    }
     if (other === NOBODY) {
       if (this.#count === PLACES) this.flush();
       this.#order[this.#count++] = place;

@@ -2,7 +2,7 @@
 // what the client has said so far. From then on nobody retransmits but the two ends.
 import type { Micros } from '../env/clock.ts';
 import type { Endpoint } from '../ip/address.ts';
-import { toIpv4 } from '../ip/address.ts';
+import { addressLength } from '../ip/address.ts';
 import type { Ip } from '../ip/ip.ts';
 import { Frame } from '../link/frame.ts';
 import type { Connection } from '../tcp/connection.ts';
@@ -10,8 +10,8 @@ import { advance } from '../tcp/sequence.ts';
 import { PROTOCOL_TCP } from '../wire/ipv4.ts';
 import * as tcp from '../wire/tcp.ts';
 import { writeTimestamps } from '../wire/tcp-options.ts';
-import type { SpliceRecord } from './record.ts';
-import type { Splicer } from './splicer.ts';
+import { MAX_FLOW_BYTES } from './form.ts';
+import { type SpliceRecord, writeFlow } from './record.ts';
 import type { SpliceTable } from './table.ts';
 
 /** What a record says beside what the two connections know. */
@@ -24,10 +24,14 @@ export interface SpliceTerms {
 
 /**
  * True if packets of the one connection can be made packets of the other by rewriting them. SACK may be
- * blanked and windows rescaled, but an option of ten bytes cannot be added in place.
+ * blanked and windows rescaled, but an option of ten bytes cannot be added in place, nor does an IPv6 header
+ * fit where an IPv4 header was.
  */
 export function canSplice(client: Connection, backend: Connection): boolean {
-  return client.negotiated.timestamps === backend.negotiated.timestamps;
+  return (
+    client.negotiated.timestamps === backend.negotiated.timestamps &&
+    addressLength(client.remote.address) === addressLength(backend.remote.address)
+  );
 }
 
 /** The record that joins two established connections, both as they are now. */
@@ -65,6 +69,11 @@ export function recordOf(
   };
 }
 
+/** What takes the frames of a hand-over: the splicer of their family, or of both. */
+export interface FrameHandler {
+  handle(frame: Frame, now: Micros): boolean;
+}
+
 /** The largest payload of a train; whole segments are taken from it. */
 const MAX_TRAIN = 65_000;
 const layout = { checksumOffset: tcp.CHECKSUM_AT, headerLength: 0, segmentSize: 0 };
@@ -75,10 +84,10 @@ const layout = { checksumOffset: tcp.CHECKSUM_AT, headerLength: 0, segmentSize: 
  */
 export class Handover {
   readonly #ip: Ip;
-  readonly #splicer: Splicer;
+  readonly #splicer: FrameHandler;
   readonly #frame = new Frame();
 
-  constructor(ip: Ip, splicer: Splicer) {
+  constructor(ip: Ip, splicer: FrameHandler) {
     this.#ip = ip;
     this.#splicer = splicer;
   }
@@ -138,14 +147,14 @@ export class Handover {
   }
 }
 
-const scratch = new DataView(new ArrayBuffer(12));
-const scratchWords = new Uint32Array(scratch.buffer);
+const key = new DataView(new ArrayBuffer(MAX_FLOW_BYTES));
+const keyWords = new Uint32Array(key.buffer);
 
-/** True if a splice uses this source towards this backend, open or lingering. */
+/**
+ * True if a splice uses this source towards this backend, open or lingering.
+ * @param table that of their address family
+ */
 export function isSourceTaken(table: SpliceTable, source: Endpoint, backend: Endpoint): boolean {
-  scratch.setUint32(0, toIpv4(backend.address));
-  scratch.setUint32(4, toIpv4(source.address));
-  scratch.setUint16(8, backend.port);
-  scratch.setUint16(10, source.port);
-  return table.find(scratchWords[0], scratchWords[1], scratchWords[2]) >= 0;
+  writeFlow(key, 0, backend, source);
+  return table.find(keyWords, 0) >= 0;
 }

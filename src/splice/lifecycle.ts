@@ -15,7 +15,7 @@ import type { SpliceTable } from './table.ts';
 
 // The engine folds what a module binds itself into its code, and loads what it imports at each use.
 const { MILLISECOND, NEVER, SECOND } = clock;
-const { ACKED, ACTIVITY, NEXT, PROBES_MASK, REACH, SLOT_WORDS, STATUS, SUSPECT, TIMESTAMP } = s;
+const { ACKED, ACTIVITY, NEXT, PROBES_MASK, REACH, STATUS, SUSPECT, TIMESTAMP } = s;
 const { ACK, FIN, RST, SYN } = tcp;
 
 export interface LifecycleOptions {
@@ -63,6 +63,9 @@ export class Lifecycle {
   probesSent = 0;
   readonly #table: SpliceTable;
   readonly #words: Int32Array;
+  readonly #slotWords: number;
+  /** Where in a slot starts what was seen of its flow. */
+  readonly #seen: number;
   readonly #options: Required<LifecycleOptions>;
   #now: Micros = 0;
   #scanAt: Micros = NEVER;
@@ -86,12 +89,14 @@ export class Lifecycle {
     };
     this.#table = options.table;
     this.#words = options.table.words;
+    this.#slotWords = options.table.slotWords;
+    this.#seen = options.table.seen;
   }
 
   /** True if the segment acknowledges what none before it did. Ask before `track`. */
   acknowledgesNews(slot: number, direction: number, segment: Segment): boolean {
     const words = this.#words;
-    const at = slot * SLOT_WORDS;
+    const at = slot * this.#slotWords + this.#seen;
     const known = (words[at + STATUS] & (s.ACKED_KNOWN << (1 - direction))) !== 0;
     return known && ((segment.ack - words[at + ACKED + 1 - direction]) | 0) > 0;
   }
@@ -99,7 +104,7 @@ export class Lifecycle {
   /** Notes a segment that was translated. */
   track(slot: number, direction: number, segment: Segment, now: Micros): void {
     const words = this.#words;
-    const at = slot * SLOT_WORDS;
+    const at = slot * this.#slotWords + this.#seen;
     const ordinary = (words[at + STATUS] & ORDINARY_MASK) === ORDINARY;
     if (!ordinary || (segment.flags & FLAGS_MASK) !== ACK) {
       this.#trackOther(slot, direction, segment, now);
@@ -152,7 +157,7 @@ export class Lifecycle {
 
   #trackOther(slot: number, direction: number, segment: Segment, now: Micros): void {
     const words = this.#words;
-    const at = slot * SLOT_WORDS;
+    const at = slot * this.#slotWords + this.#seen;
     const { flags, seq } = segment;
     words[at + ACTIVITY] = Math.floor(now / MILLISECOND);
     // A SYN for a living connection is answered by a challenge, and its numbers are not the flow's.
@@ -214,13 +219,13 @@ export class Lifecycle {
 
   /** Brings the state, and the queue that goes with it, in line with what was seen. */
   #settle(slot: number, now: Micros): void {
-    const status = this.#words[slot * SLOT_WORDS + STATUS];
+    const status = this.#words[slot * this.#slotWords + this.#seen + STATUS];
     const before = status & s.STATE_MASK;
     const after = this.#stateOf(slot, status);
     this.#leave(slot, before);
     if (after === s.LINGERING) this.#table.lingering.push(slot);
     else if (after === s.RESET) this.#table.reset.push(slot);
-    this.#words[slot * SLOT_WORDS + STATUS] = (status & ~s.STATE_MASK) | after;
+    this.#words[slot * this.#slotWords + this.#seen + STATUS] = (status & ~s.STATE_MASK) | after;
     if (after < s.LINGERING) this.#scanBy(now + this.#patience(status, after) * MILLISECOND);
     else if (before < s.LINGERING) this.#options.onClose(slot);
   }
@@ -236,7 +241,7 @@ export class Lifecycle {
   }
 
   #isFinAcked(slot: number, direction: number): boolean {
-    const at = slot * SLOT_WORDS + direction;
+    const at = slot * this.#slotWords + this.#seen + direction;
     const heard = (this.#words[at - direction + STATUS] & (s.ACKED_KNOWN << direction)) !== 0;
     return heard && this.#words[at + ACKED] === this.#words[at + s.FIN_END];
   }
@@ -254,7 +259,7 @@ export class Lifecycle {
   /** Milliseconds from the last packet to the last `run`; below 0 if it came since. */
   #age(slot: number): number {
     const millis = Math.floor(this.#now / MILLISECOND);
-    return (millis - this.#words[slot * SLOT_WORDS + ACTIVITY]) | 0;
+    return (millis - this.#words[slot * this.#slotWords + this.#seen + ACTIVITY]) | 0;
   }
 
   #dueAt(queue: SlotQueue, linger: number): Micros {
@@ -304,7 +309,7 @@ export class Lifecycle {
 
   #examine(slot: number, state: number, now: Micros): void {
     const { probes, probeMillis, isResponsible, probe } = this.#options;
-    const at = slot * SLOT_WORDS;
+    const at = slot * this.#slotWords + this.#seen;
     const status = this.#words[at + STATUS];
     const sent = (status & PROBES_MASK) >>> s.PROBES_SHIFT;
     const left = this.#patience(status, state) + sent * probeMillis - this.#age(slot);

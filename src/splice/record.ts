@@ -1,24 +1,42 @@
-// The splice record of an IPv4 flow: 64 bytes, the same between members and in the table.
+// The splice record of a flow: the same bytes between members and in the table. An IPv4 record has 64,
+// an IPv6 record 112.
 //
-//   0 client address     4 virtual address    8 client port, virtual port
-//  12 backend address   16 source address    20 backend port, source port
-//  24 SEQ shift towards the backend, 28 towards the client
-//  32 timestamp shift towards the backend, 36 towards the client
-//  40 window scales     42 flags             44 MSS of the backend   46 MSS of the client
-//  48 epoch             52 home              53 recovery policy      54 service
-//  56 form              57-63 zero
+//  IPv4  IPv6
+//     0     0  client address
+//     4    16  virtual address
+//     8    32  client port, virtual port
+//    12    36  backend address
+//    16    52  source address
+//    20    68  backend port, source port
+//    24    72  SEQ shift towards the backend, 4 bytes further: towards the client
+//    32    80  timestamp shift towards the backend, likewise
+//    40    88  window scales
+//    42    90  flags
+//    44    92  MSS of the backend, 2 bytes further: of the client
+//    48    96  epoch
+//    52   100  home
+//    53   101  recovery policy
+//    54   102  service
+//    56   104  form: 4 or 6, then zeros
 //
 // Addresses and ports lie as they do in a frame, so that words of a frame compare with words of a record
 // as they are. Everything else is little-endian, as are the machines that we run on.
-import { type Address, type Endpoint, fromIpv4, toIpv4 } from '../ip/address.ts';
+import {
+  type Address,
+  addressLength,
+  type Endpoint,
+  fromIpv4,
+  fromIpv6,
+  toIpv4,
+  writeIpv6,
+} from '../ip/address.ts';
+import { readAddress } from '../wire/ipv6.ts';
 import { MAX_WINDOW_SCALE } from '../wire/tcp-options.ts';
+import { formOfAddress, IPV4_FORM, type RecordForm } from './form.ts';
 
 if (new Uint8Array(Uint32Array.of(1).buffer)[0] !== 1) {
   throw new Error('Suture keeps its tables in little-endian words: this machine is big-endian');
 }
-
-/** Bytes of an IPv4 record. */
-export const IPV4_RECORD_LENGTH = 64;
 
 /** What happens to the client when the backend fails. */
 export const RECOVERY_NONE = 0;
@@ -31,12 +49,14 @@ export const TO_CLIENT = 1;
 export type Direction = typeof TO_BACKEND | typeof TO_CLIENT;
 
 // Offsets in words of 32 bits. What a packet of direction d looks like when it comes in stands at
-// `3 * d`: its source, its destination, its ports.
+// `d` times these: its source, its destination, its ports.
 export const IPV4_KEY_WORDS = 3;
-/** Where the words start that do not depend on the address family. */
+export const IPV6_KEY_WORDS = 9;
+/** Where the transport half starts, whose layout does not depend on the address family. */
 export const IPV4_TRANSPORT = 6;
+export const IPV6_TRANSPORT = 18;
 
-// Offsets from there. The shift of direction d stands at `+ d`.
+// Offsets in words from there. The shift of direction d stands at `+ d`.
 export const SEQ_SHIFT = 0;
 export const TIMESTAMP_SHIFT = 2;
 /** Two scales a direction, 4 bits each: the sender's own, and the one its receiver was told. */
@@ -44,13 +64,23 @@ export const SCALES_AND_FLAGS = 4;
 /** 16 bits a direction: the MSS that its receiver accepts. */
 export const RECEIVER_MSS = 5;
 
+// Offsets in bytes from there.
+const SCALES_AT = 16;
+const FLAGS_AT = 18;
+const MSS_AT = 20;
+const EPOCH_AT = 24;
+const HOME_AT = 28;
+const RECOVERY_AT = 29;
+const SERVICE_AT = 30;
+const FORM_AT = 32;
+const END_AT = 40;
+
 /** In the upper half of `SCALES_AND_FLAGS`. */
 export const TIMESTAMPS_FLAG = 0x1_0000;
 /** Shifted by the direction: its receiver permitted SACK. */
 export const RECEIVER_SACK_FLAG = 0x2_0000;
 const KNOWN_FLAGS = 0x07;
 
-const FORM_IPV4 = 4;
 /** Below this the options of a full header would leave no room for data; Linux has the same limit. */
 const SMALLEST_MSS = 48;
 
@@ -97,96 +127,169 @@ export interface SpliceRecord {
   readonly recovery: number;
 }
 
-/** Writes the record's 64 bytes at any offset of `view`. */
+/** Where the transport half of a record of this form starts, in bytes. */
+const transportOf = (form: RecordForm): number => 4 * form.transport;
+
+/**
+ * Writes the record's bytes at any offset of `view`: `formOfRecord` says how many.
+ * @throws TypeError if its addresses are not of one family
+ */
 export function encodeRecord(record: SpliceRecord, view: DataView, at: number): void {
-  view.setUint32(at, toIpv4(record.client.address));
-  view.setUint32(at + 4, toIpv4(record.virtual.address));
-  view.setUint16(at + 8, record.client.port);
-  view.setUint16(at + 10, record.virtual.port);
-  view.setUint32(at + 12, toIpv4(record.backend.address));
-  view.setUint32(at + 16, toIpv4(record.source.address));
-  view.setUint16(at + 20, record.backend.port);
-  view.setUint16(at + 22, record.source.port);
-  view.setUint32(at + 24, record.seqShiftToBackend, true);
-  view.setUint32(at + 28, record.seqShiftToClient, true);
-  view.setUint32(at + 32, record.timestampShiftToBackend, true);
-  view.setUint32(at + 36, record.timestampShiftToClient, true);
-  view.setUint8(at + 40, record.clientScale | (record.scaleToBackend << 4));
-  view.setUint8(at + 41, record.backendScale | (record.scaleToClient << 4));
+  const form = formOfAddress(record.client.address);
+  writeFlow(view, at, record.client, record.virtual);
+  writeFlow(view, at + form.flowBytes, record.backend, record.source);
+  if (addressLength(record.backend.address) !== form.addressBytes) {
+    throw new TypeError('both ways of a splice are of one address family');
+  }
+  const half = at + transportOf(form);
+  view.setUint32(half, record.seqShiftToBackend, true);
+  view.setUint32(half + 4, record.seqShiftToClient, true);
+  view.setUint32(half + 8, record.timestampShiftToBackend, true);
+  view.setUint32(half + 12, record.timestampShiftToClient, true);
+  view.setUint8(half + SCALES_AT, record.clientScale | (record.scaleToBackend << 4));
+  view.setUint8(half + SCALES_AT + 1, record.backendScale | (record.scaleToClient << 4));
   const flags =
     Number(record.timestamps) |
     (Number(record.backendSack) << (1 + TO_BACKEND)) |
     (Number(record.clientSack) << (1 + TO_CLIENT));
-  view.setUint16(at + 42, flags, true);
-  view.setUint16(at + 44, record.backendMss, true);
-  view.setUint16(at + 46, record.clientMss, true);
-  view.setUint32(at + 48, record.epoch, true);
-  view.setUint8(at + 52, record.home);
-  view.setUint8(at + 53, record.recovery);
-  view.setUint16(at + 54, record.service, true);
-  view.setUint8(at + 56, FORM_IPV4);
-  for (let pad = 57; pad < IPV4_RECORD_LENGTH; pad++) view.setUint8(at + pad, 0);
+  view.setUint16(half + FLAGS_AT, flags, true);
+  view.setUint16(half + MSS_AT, record.backendMss, true);
+  view.setUint16(half + MSS_AT + 2, record.clientMss, true);
+  view.setUint32(half + EPOCH_AT, record.epoch, true);
+  view.setUint8(half + HOME_AT, record.home);
+  view.setUint8(half + RECOVERY_AT, record.recovery);
+  view.setUint16(half + SERVICE_AT, record.service, true);
+  view.setUint8(half + FORM_AT, form.version);
+  for (let pad = FORM_AT + 1; pad < END_AT; pad++) view.setUint8(half + pad, 0);
 }
 
-/** True if 64 bytes at `at` are a record that `encodeRecord` could have written. */
-export function isValidRecord(view: DataView, at: number): boolean {
-  if (at < 0 || at + IPV4_RECORD_LENGTH > view.byteLength) return false;
-  for (let address = 0; address < 20; address += 4) {
-    if (address !== 8 && view.getUint32(at + address) === 0) return false;
+/** True if the bytes at `at` are a record of this form that `encodeRecord` could have written. */
+export function isValidRecord(view: DataView, at: number, form: RecordForm): boolean {
+  if (at < 0 || at + form.recordBytes > view.byteLength) return false;
+  const { addressBytes, flowBytes } = form;
+  for (const way of [at, at + flowBytes]) {
+    if (isZero(view, way, addressBytes) || isZero(view, way + addressBytes, addressBytes)) {
+      return false;
+    }
+    const ports = way + 2 * addressBytes;
+    if (view.getUint16(ports) === 0 || view.getUint16(ports + 2) === 0) return false;
   }
-  for (const port of [8, 10, 20, 22]) if (view.getUint16(at + port) === 0) return false;
   // Both ways in must differ, or a packet would belong to both.
-  const sameWays =
-    view.getUint32(at) === view.getUint32(at + 12) &&
-    view.getUint32(at + 4) === view.getUint32(at + 16) &&
-    view.getUint32(at + 8) === view.getUint32(at + 20);
-  if (sameWays) return false;
-  for (const scales of [40, 41]) {
-    const pair = view.getUint8(at + scales);
+  let same = true;
+  for (let byte = 0; byte < flowBytes; byte += 4) {
+    same &&= view.getUint32(at + byte) === view.getUint32(at + flowBytes + byte);
+  }
+  if (same) return false;
+  const half = at + transportOf(form);
+  for (const scales of [SCALES_AT, SCALES_AT + 1]) {
+    const pair = view.getUint8(half + scales);
     if ((pair & 15) > MAX_WINDOW_SCALE || pair >> 4 > MAX_WINDOW_SCALE) return false;
   }
-  const flags = view.getUint16(at + 42, true);
+  const flags = view.getUint16(half + FLAGS_AT, true);
   if ((flags & ~KNOWN_FLAGS) !== 0) return false;
-  const shifted = view.getUint32(at + 32) !== 0 || view.getUint32(at + 36) !== 0;
+  const shifted = view.getUint32(half + 8) !== 0 || view.getUint32(half + 12) !== 0;
   if (shifted && (flags & 1) === 0) return false;
-  if (view.getUint16(at + 44, true) < SMALLEST_MSS) return false;
-  if (view.getUint16(at + 46, true) < SMALLEST_MSS) return false;
-  if (view.getUint8(at + 53) > RECOVERY_LOGGED) return false;
-  return view.getUint32(at + 56) === FORM_IPV4 << 24 && view.getUint32(at + 60) === 0;
+  if (view.getUint16(half + MSS_AT, true) < SMALLEST_MSS) return false;
+  if (view.getUint16(half + MSS_AT + 2, true) < SMALLEST_MSS) return false;
+  if (view.getUint8(half + RECOVERY_AT) > RECOVERY_LOGGED) return false;
+  return (
+    view.getUint32(half + FORM_AT) === form.version << 24 &&
+    view.getUint32(half + FORM_AT + 4) === 0
+  );
 }
 
-/** Reads a record, wherever its bytes came from; undefined if they are none. */
-export function decodeRecord(view: DataView, at: number): SpliceRecord | undefined {
-  if (!isValidRecord(view, at)) return undefined;
-  const flags = view.getUint16(at + 42, true);
-  const ahead = view.getUint8(at + 40);
-  const back = view.getUint8(at + 41);
+/** Reads a record of this form, wherever its bytes came from; undefined if they are none. */
+export function decodeRecord(
+  view: DataView,
+  at: number,
+  form: RecordForm,
+): SpliceRecord | undefined {
+  if (!isValidRecord(view, at, form)) return undefined;
+  const half = at + transportOf(form);
+  const flags = view.getUint16(half + FLAGS_AT, true);
+  const ahead = view.getUint8(half + SCALES_AT);
+  const back = view.getUint8(half + SCALES_AT + 1);
+  const way = at + form.flowBytes;
   return {
-    client: endpoint(view, at, at + 8),
-    virtual: endpoint(view, at + 4, at + 10),
-    source: endpoint(view, at + 16, at + 22),
-    backend: endpoint(view, at + 12, at + 20),
-    seqShiftToBackend: view.getUint32(at + 24, true),
-    seqShiftToClient: view.getUint32(at + 28, true),
+    client: sourceOf(view, at, form),
+    virtual: destinationOf(view, at, form),
+    source: destinationOf(view, way, form),
+    backend: sourceOf(view, way, form),
+    seqShiftToBackend: view.getUint32(half, true),
+    seqShiftToClient: view.getUint32(half + 4, true),
     timestamps: (flags & 1) !== 0,
-    timestampShiftToBackend: view.getUint32(at + 32, true),
-    timestampShiftToClient: view.getUint32(at + 36, true),
+    timestampShiftToBackend: view.getUint32(half + 8, true),
+    timestampShiftToClient: view.getUint32(half + 12, true),
     clientScale: ahead & 15,
     scaleToBackend: ahead >> 4,
     backendScale: back & 15,
     scaleToClient: back >> 4,
     backendSack: (flags & (1 << (1 + TO_BACKEND))) !== 0,
     clientSack: (flags & (1 << (1 + TO_CLIENT))) !== 0,
-    backendMss: view.getUint16(at + 44, true),
-    clientMss: view.getUint16(at + 46, true),
-    epoch: view.getUint32(at + 48, true),
-    home: view.getUint8(at + 52),
-    recovery: view.getUint8(at + 53),
-    service: view.getUint16(at + 54, true),
+    backendMss: view.getUint16(half + MSS_AT, true),
+    clientMss: view.getUint16(half + MSS_AT + 2, true),
+    epoch: recordEpoch(view, at, form),
+    home: recordHome(view, at, form),
+    recovery: view.getUint8(half + RECOVERY_AT),
+    service: view.getUint16(half + SERVICE_AT, true),
   };
 }
 
-function endpoint(view: DataView, address: number, port: number): Endpoint {
-  const value: Address = fromIpv4(view.getUint32(address));
-  return { address: value, port: view.getUint16(port) };
+// What is asked of a record without decoding it.
+export const recordEpoch = (view: DataView, at: number, form: RecordForm): number =>
+  view.getUint32(at + transportOf(form) + EPOCH_AT, true);
+export const recordHome = (view: DataView, at: number, form: RecordForm): number =>
+  view.getUint8(at + transportOf(form) + HOME_AT);
+
+/**
+ * Writes a way: what packets from one end point to the other look like. The way from a client to a virtual
+ * end point names its flow.
+ * @returns bytes written
+ * @throws TypeError if the addresses are not of one family
+ */
+export function writeFlow(view: DataView, at: number, from: Endpoint, to: Endpoint): number {
+  const { addressBytes, flowBytes } = formOfAddress(from.address);
+  if (addressLength(to.address) !== addressBytes) {
+    throw new TypeError('both ends of a connection are of one address family');
+  }
+  writeAddress(view, at, from.address);
+  writeAddress(view, at + addressBytes, to.address);
+  view.setUint16(at + 2 * addressBytes, from.port);
+  view.setUint16(at + 2 * addressBytes + 2, to.port);
+  return flowBytes;
+}
+
+/** Writes what identifies the record at `at`, its flow and its epoch, into `key`; returns its bytes. */
+export function writeKey(view: DataView, at: number, form: RecordForm, key: Uint8Array): number {
+  const { flowBytes, keyBytes } = form;
+  for (let byte = 0; byte < flowBytes; byte++) key[byte] = view.getUint8(at + byte);
+  const epochAt = at + transportOf(form) + EPOCH_AT;
+  for (let byte = 0; byte < 4; byte++) key[flowBytes + byte] = view.getUint8(epochAt + byte);
+  return keyBytes;
+}
+
+/** The end point that a way comes from. */
+export const sourceOf = (view: DataView, at: number, form: RecordForm): Endpoint => ({
+  address: addressAt(view, at, form),
+  port: view.getUint16(at + 2 * form.addressBytes),
+});
+
+/** The end point that a way goes to. */
+export const destinationOf = (view: DataView, at: number, form: RecordForm): Endpoint => ({
+  address: addressAt(view, at + form.addressBytes, form),
+  port: view.getUint16(at + 2 * form.addressBytes + 2),
+});
+
+/** An address that lies at `at` as it does in a frame. */
+export const addressAt = (view: DataView, at: number, form: RecordForm): Address =>
+  form === IPV4_FORM ? fromIpv4(view.getUint32(at)) : fromIpv6(readAddress(view, at));
+
+function writeAddress(view: DataView, at: number, address: Address): void {
+  if (typeof address === 'number') view.setUint32(at, toIpv4(address));
+  else writeIpv6(view, at, address);
+}
+
+function isZero(view: DataView, at: number, length: number): boolean {
+  for (let byte = 0; byte < length; byte += 4) if (view.getUint32(at + byte) !== 0) return false;
+  return true;
 }

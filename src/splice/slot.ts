@@ -1,31 +1,27 @@
-// A slot of the splice table: 32 words of 32 bits, two cache lines that are fetched as one. The first 16 are
-// the record (record.ts), the same at all members. The others are what this member saw of the flow: they
-// are not replicated, a member that took a flow over begins without them, and nothing in them decides how
-// a packet is translated.
-import { IPV4_RECORD_LENGTH } from './record.ts';
+// A slot of the splice table: the record (record.ts), the same at all members, then what this member saw of
+// the flow. That is not replicated, a member that took a flow over begins without it, and nothing in it
+// decides how a packet is translated. The record comes first, since memory is fetched ahead in that direction.
 
-/** Words a slot. */
-export const SLOT_WORDS = 32;
-const SEEN = IPV4_RECORD_LENGTH / 4;
+// Offsets in words from where it starts (`RecordForm.seen`).
 
 // Pairs indexed by direction, in the numbers of that direction's sender, as they come in.
 /** The highest sequence number seen, plus one. */
-export const NEXT = SEEN;
+export const NEXT = 0;
 /** The highest number of this direction that its receiver acknowledged. */
-export const ACKED = SEEN + 2;
+export const ACKED = 2;
 /** The last TSval. */
-export const TIMESTAMP = SEEN + 4;
+export const TIMESTAMP = 4;
 /** The sequence number behind the FIN. */
-export const FIN_END = SEEN + 6;
+export const FIN_END = 6;
 /** The next hop of what goes out in this direction, or `NO_HOP`. */
-export const HOP = SEEN + 8;
+export const HOP = 8;
 /** When the last packet passed, in milliseconds of the clock, modulo 2^32. */
-export const ACTIVITY = SEEN + 10;
+export const ACTIVITY = 10;
 /** The state, and the bits below. */
-export const STATUS = SEEN + 11;
+export const STATUS = 11;
 /** Links of the queue that a closing flow stands in, and of the free slots. */
-export const PREVIOUS = SEEN + 12;
-export const FOLLOWING = SEEN + 13;
+export const PREVIOUS = 12;
+export const FOLLOWING = 13;
 
 /** The lowest bits of `STATUS`. */
 export const STATE_MASK = 0x07;

@@ -1,16 +1,21 @@
 // The fast path: a packet of a spliced flow comes in, is translated in place, and goes out.
 import type { Micros } from '../env/clock.ts';
-import { type Address, fromIpv4 } from '../ip/address.ts';
+import type { Address } from '../ip/address.ts';
 import { type Hop, NO_HOP } from '../ip/neighbours.ts';
 import { Frame } from '../link/frame.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import { Chain, REACHED, walk } from '../wire/ipv6-extensions.ts';
 import * as layout from '../wire/layout.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as virtio from '../wire/virtio.ts';
 import { HeldAcknowledgments, isPureAcknowledgment } from './acknowledgments.ts';
-import { NOT_SPLICED, REFUSED, translateIcmp } from './icmp.ts';
+import { IPV6_FORM } from './form.ts';
+import { translateIcmp } from './icmp.ts';
+import { translateIcmpv6 } from './icmpv6.ts';
 import { Lifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { writeProbe } from './probe.ts';
+import { NOT_SPLICED, REFUSED } from './quote.ts';
 import * as record from './record.ts';
 import * as rewrite from './rewrite.ts';
 import * as segments from './segment.ts';
@@ -21,16 +26,28 @@ import type { SpliceTable } from './table.ts';
 const { headerLength, isFragment, PROTOCOL_ICMP, PROTOCOL_TCP } = ipv4;
 const { NETWORK_AT } = layout;
 const { ACK, FIN, RST, SYN, TCP_LENGTH } = tcp;
-const { GSO_TCPV4 } = virtio;
-const { IPV4_KEY_WORDS, TO_BACKEND } = record;
-const { rewriteIpv4 } = rewrite;
+const { GSO_TCPV4, GSO_TCPV6 } = virtio;
+const { TO_BACKEND } = record;
+const { rewriteIpv4, rewriteIpv6 } = rewrite;
 const { readSegment } = segments;
-const { HOP, LINGERING, SLOT_WORDS } = slots;
+const { HOP, LINGERING } = slots;
+
+const { IPV6_LENGTH, PROTOCOL_ICMPV6 } = ipv6;
 
 const SOURCE_WORD = (NETWORK_AT + ipv4.SOURCE_AT) >> 2;
 const TOTAL_LENGTH_AT = NETWORK_AT + 2;
 const TTL_AT = NETWORK_AT + ipv4.TTL_AT;
 const PROTOCOL_AT = NETWORK_AT + 9;
+/** Where a segment starts without IP options, and without extension headers. */
+const USUAL_TCP_AT = NETWORK_AT + ipv4.IPV4_LENGTH;
+const USUAL_TCP6_AT = NETWORK_AT + IPV6_LENGTH;
+const SOURCE6_WORD = (NETWORK_AT + ipv6.SOURCE_AT) >> 2;
+const NEXT_HEADER_AT = NETWORK_AT + ipv6.NEXT_HEADER_AT;
+const HOP_LIMIT_AT = NETWORK_AT + ipv6.HOP_LIMIT_AT;
+
+/** Instead of a flow: nothing of ours, or done with. */
+const NONE = -1;
+const CONSUMED = -2;
 
 /** How translated packets leave; `ip/` has it. */
 export interface SpliceNetwork {
@@ -50,6 +67,8 @@ export interface SplicerCounters {
   acknowledgmentsLeftOut: number;
   /** ICMP errors passed on. */
   errorsTranslated: number;
+  /** IPv6 packets with extension headers before the segment, which are looked through one by one. */
+  extensionHeaders: number;
   /** Dropped: lengths or the virtio header contradict the packet. */
   damaged: number;
   /** Dropped: the packet's time to live is over. */
@@ -78,12 +97,14 @@ export const splicerCounters = (): SplicerCounters => ({
   bytesToClient: 0,
   acknowledgmentsLeftOut: 0,
   errorsTranslated: 0,
+  extensionHeaders: 0,
   damaged: 0,
   ttlExpired: 0,
   noRoute: 0,
   errorsRefused: 0,
 });
 
+/** Splices the flows of one address family: that of its table's records. */
 export class Splicer {
   readonly table: SpliceTable;
   readonly counters: SplicerCounters;
@@ -91,11 +112,27 @@ export class Splicer {
   readonly #network: SpliceNetwork;
   readonly #segment = new segments.Segment();
   readonly #held: HeldAcknowledgments | undefined;
+  readonly #slotWords: number;
+  /** Where the next hops of the first slot lie. */
+  readonly #hop: number;
+  readonly #isIpv6: boolean;
+  readonly #chain = new Chain();
+  /** Where the segment of the packet that is being handled starts and ends. */
+  #at = 0;
+  #end = 0;
+  /** The key of a packet whose words do not lie side by side. */
+  readonly #key: Uint32Array;
+  /** The table's words as bytes, made when first needed. */
+  #view: DataView | undefined;
   /** For segments of our own, made when first needed. */
   #own: Frame | undefined;
 
   constructor(options: SplicerOptions) {
     this.table = options.table;
+    this.#slotWords = options.table.slotWords;
+    this.#hop = options.table.form.seen + HOP;
+    this.#isIpv6 = options.table.form === IPV6_FORM;
+    this.#key = new Uint32Array(options.table.form.keyWords);
     this.#network = options.network;
     this.counters = options.counters ?? splicerCounters();
     if (options.gathers === true) {
@@ -127,35 +164,25 @@ export class Splicer {
   }
 
   /**
-   * Takes a frame that holds IPv4 and is addressed to us.
+   * Takes a frame that holds a packet of this family and is addressed to us.
    * @returns true if it was spliced, that is translated and sent, or dropped and counted; false if it is
    *   nothing of ours, and as it was. Fragments are never ours: whole, after reassembly, they may be.
    */
   handle(frame: Frame, now: Micros): boolean {
-    const { view, words } = frame;
-    const length = headerLength(view, NETWORK_AT, frame.end);
-    if (length < 0 || isFragment(view, NETWORK_AT)) return false;
-    const at = NETWORK_AT + length;
-    const total = view.getUint16(TOTAL_LENGTH_AT);
-    const protocol = view.getUint8(PROTOCOL_AT);
-    if (protocol === PROTOCOL_ICMP) return this.#handleIcmp(frame, at);
-    if (protocol !== PROTOCOL_TCP || total < length + TCP_LENGTH) return false;
-    const flow = this.table.find(
-      words[SOURCE_WORD] | 0,
-      words[SOURCE_WORD + 1] | 0,
-      words[at >> 2] | 0,
-    );
-    if (flow < 0) return false;
+    const flow = this.#isIpv6 ? this.#findIpv6(frame) : this.#findIpv4(frame);
+    if (flow < 0) return flow === CONSUMED;
 
+    const { view } = frame;
     const slot = flow >> 1;
     const direction = flow & 1;
     const segment = this.#segment;
-    const end = NETWORK_AT + total;
-    if (!readSegment(frame, at, end, GSO_TCPV4, segment)) {
+    const end = this.#end;
+    const train = this.#isIpv6 ? GSO_TCPV6 : GSO_TCPV4;
+    if (!readSegment(frame, this.#at, end, train, segment)) {
       this.counters.damaged++;
       return true;
     }
-    if (view.getUint8(TTL_AT) <= 1) {
+    if (view.getUint8(this.#isIpv6 ? HOP_LIMIT_AT : TTL_AT) <= 1) {
       this.counters.ttlExpired++;
       return true;
     }
@@ -170,7 +197,10 @@ export class Splicer {
     }
     // Ethernet pads short packets; that is no part of them.
     frame.end = end;
-    rewriteIpv4(this.table.words, slot * SLOT_WORDS, direction, frame, segment);
+    const base = slot * this.#slotWords;
+    if (this.#isIpv6) rewriteIpv6(this.table.words, base, direction, frame, segment);
+    else rewriteIpv4(this.table.words, base, direction, frame, segment);
+    const total = end - NETWORK_AT;
     if (direction === TO_BACKEND) {
       this.counters.framesToBackend++;
       this.counters.bytesToBackend += total;
@@ -187,6 +217,60 @@ export class Splicer {
     return true;
   }
 
+  /** Finds the flow of a packet, `NONE` or `CONSUMED`; sets where its segment starts and ends. */
+  #findIpv4(frame: Frame): number {
+    const { view, words } = frame;
+    const length = headerLength(view, NETWORK_AT, frame.end);
+    if (length < 0 || isFragment(view, NETWORK_AT)) return NONE;
+    const at = NETWORK_AT + length;
+    const end = NETWORK_AT + view.getUint16(TOTAL_LENGTH_AT);
+    const protocol = view.getUint8(PROTOCOL_AT);
+    if (protocol === PROTOCOL_ICMP) {
+      return this.#finishIcmp(frame, translateIcmp(this.table, frame, at));
+    }
+    if (protocol !== PROTOCOL_TCP || end - at < TCP_LENGTH) return NONE;
+    this.#at = at;
+    this.#end = end;
+    return at === USUAL_TCP_AT
+      ? this.table.find(words, SOURCE_WORD)
+      : this.#findApart(words, SOURCE_WORD, at);
+  }
+
+  #findIpv6(frame: Frame): number {
+    const { view, words } = frame;
+    if (!ipv6.isValid(view, NETWORK_AT, frame.end)) return NONE;
+    const end = USUAL_TCP6_AT + ipv6.payloadLength(view, NETWORK_AT);
+    const next = view.getUint8(NEXT_HEADER_AT);
+    if (next === PROTOCOL_ICMPV6) {
+      return this.#finishIcmp(frame, translateIcmpv6(this.table, frame, USUAL_TCP6_AT));
+    }
+    const isUsual = next === PROTOCOL_TCP;
+    const at = isUsual ? USUAL_TCP6_AT : this.#segmentBehind(view, end);
+    if (at < 0 || end - at < TCP_LENGTH) return NONE;
+    this.#at = at;
+    this.#end = end;
+    if (isUsual) return this.table.find(words, SOURCE6_WORD);
+    const flow = this.#findApart(words, SOURCE6_WORD, at);
+    if (flow >= 0) this.counters.extensionHeaders++;
+    return flow;
+  }
+
+  /** Where the segment behind extension headers starts; -1 if there is none, or anything is wrong. */
+  #segmentBehind(view: DataView, end: number): number {
+    const chain = this.#chain;
+    const outcome = walk(view, NETWORK_AT, end, chain);
+    return outcome === REACHED && chain.protocol === PROTOCOL_TCP ? chain.payload : -1;
+  }
+
+  /** The flow of a packet whose addresses start at word `source`, and whose ports do not follow at once. */
+  #findApart(words: Uint32Array, source: number, at: number): number {
+    const key = this.#key;
+    const last = key.length - 1;
+    for (let word = 0; word < last; word++) key[word] = words[source + word];
+    key[last] = words[at >> 2];
+    return this.table.find(key, 0);
+  }
+
   /** Keeps an acknowledgment back, or makes way for what goes out now. True if the frame was kept. */
   #gather(held: HeldAcknowledgments, flow: number, news: boolean, frame: Frame): boolean {
     const segment = this.#segment;
@@ -201,40 +285,35 @@ export class Splicer {
     return false;
   }
 
-  #handleIcmp(frame: Frame, at: number): boolean {
-    const flow = translateIcmp(this.table, frame, at);
-    if (flow === NOT_SPLICED) return false;
+  /** @param flow what an ICMP error turned out to be about */
+  #finishIcmp(frame: Frame, flow: number): number {
+    if (flow === NOT_SPLICED) return NONE;
     if (flow === REFUSED) {
       this.counters.errorsRefused++;
-      return true;
+      return CONSUMED;
     }
     this.counters.errorsTranslated++;
     this.#send(frame, flow >> 1, flow & 1);
-    return true;
+    return CONSUMED;
   }
 
   /** Sends what is addressed to the receiver of a direction. */
   #send(frame: Frame, slot: number, direction: number): void {
-    const hop = this.table.words[slot * SLOT_WORDS + HOP + direction] >>> 0;
+    const hop = this.table.words[slot * this.#slotWords + this.#hop + direction] >>> 0;
     if (!this.#network.transmit(frame, hop)) this.#resolve(frame, slot, direction);
   }
 
   /** Sends it by a next hop that is looked up again. */
   #resolve(frame: Frame, slot: number, direction: number): void {
-    const { words } = this.table;
-    const receiver = slot * SLOT_WORDS + IPV4_KEY_WORDS * (1 - direction);
-    const hop = this.#network.resolve(addressOf(words[receiver]));
-    words[slot * SLOT_WORDS + HOP + direction] = hop;
+    const { words, form } = this.table;
+    const start = slot * this.#slotWords;
+    const receiver = 4 * (start + form.keyWords * (1 - direction));
+    this.#view ??= new DataView(words.buffer);
+    const hop = this.#network.resolve(record.addressAt(this.#view, receiver, form));
+    words[start + this.#hop + direction] = hop;
     if (hop === NO_HOP || !this.#network.transmit(frame, hop)) this.counters.noRoute++;
   }
 }
 
 /** Bytes enough for a header with options and no data. */
-const OWN_CAPACITY = 128;
-
-/** The address in a word that lies as it does in a frame. */
-const addressOf = (word: number): Address =>
-  fromIpv4(
-    (((word & 0xff) << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)) >>>
-      0,
-  );
+const OWN_CAPACITY = 160;

@@ -1,12 +1,13 @@
-// All splices of a member: records, what was seen of each flow, and the index to both ways through it.
+// The splices of a member in one address family: records, what was seen of each flow, and the index to
+// both ways through it.
 import type { Micros } from '../env/clock.ts';
 import type { Random } from '../env/random.ts';
+import { formOfAddress, IPV4_FORM, type RecordForm } from './form.ts';
 import {
   decodeRecord,
   encodeRecord,
-  IPV4_KEY_WORDS,
-  IPV4_RECORD_LENGTH,
   isValidRecord,
+  recordEpoch,
   type SpliceRecord,
   TO_BACKEND,
   TO_CLIENT,
@@ -26,22 +27,21 @@ import {
   NEXT_KNOWN,
   OPEN,
   RESET,
-  SLOT_WORDS,
   STATE_MASK,
   STATUS,
   TIMESTAMP,
 } from './slot.ts';
 import { SlotQueue } from './slot-queue.ts';
-import { Ipv4TupleIndex } from './tuple-index.ts';
+import { TupleIndex } from './tuple-index.ts';
 
-const SLOT_BYTES = 4 * SLOT_WORDS;
-const EPOCH_AT = 48;
 const LARGEST_MAXIMUM = 2 ** 24;
 const NO_HOP_WORD = -1;
 
 export interface SpliceTableOptions {
   /** The most records that the table takes, 1 to 2^24. Memory is used as they come. */
   readonly maximum: number;
+  /** The form of its records; IPv4 when absent. */
+  readonly form?: RecordForm;
   /** Seeds the hash. */
   readonly random: Random;
   /**
@@ -70,8 +70,13 @@ export interface SpliceTableCounters {
 
 /** @see slot.ts and record.ts for what stands in a slot */
 export class SpliceTable {
+  readonly form: RecordForm;
   readonly maximum: number;
-  /** All slots, `SLOT_WORDS` words each. */
+  /** Words of a slot. */
+  readonly slotWords: number;
+  /** Where in a slot starts what was seen of its flow. */
+  readonly seen: number;
+  /** All slots. */
   readonly words: Int32Array<ArrayBuffer>;
   /** Flows that ended with FINs, and with a reset, by their last packet. */
   readonly lingering: SlotQueue;
@@ -87,25 +92,30 @@ export class SpliceTable {
     superseded: 0,
   };
   readonly #view: DataView<ArrayBuffer>;
-  readonly #scratch = new DataView(new ArrayBuffer(IPV4_RECORD_LENGTH));
-  readonly #scratchWords = new Int32Array(this.#scratch.buffer);
-  readonly #index: Ipv4TupleIndex;
+  readonly #scratch: DataView<ArrayBuffer>;
+  readonly #scratchWords: Uint32Array<ArrayBuffer>;
+  readonly #index: TupleIndex;
   #size = 0;
   #high = 0;
   #free = -1;
 
   /** @throws RangeError if `maximum` is out of range */
-  constructor({ maximum, random, reserve = 0 }: SpliceTableOptions) {
+  constructor({ maximum, form = IPV4_FORM, random, reserve = 0 }: SpliceTableOptions) {
     if (!Number.isInteger(maximum) || maximum < 1 || maximum > LARGEST_MAXIMUM) {
       throw new RangeError(`a splice table holds 1 to ${LARGEST_MAXIMUM} records, not ${maximum}`);
     }
+    this.form = form;
     this.maximum = maximum;
+    this.slotWords = form.slotWords;
+    this.seen = form.seen;
     // The system hands out the pages of this array when they are first written.
-    this.words = new Int32Array(maximum * SLOT_WORDS);
+    this.words = new Int32Array(maximum * form.slotWords);
     this.#view = new DataView(this.words.buffer);
-    this.#index = new Ipv4TupleIndex(this.words, random, 2 * Math.min(reserve, maximum));
-    this.lingering = new SlotQueue(this.words);
-    this.reset = new SlotQueue(this.words);
+    this.#index = new TupleIndex(this.words, form, random, 2 * Math.min(reserve, maximum));
+    this.#scratch = new DataView(new ArrayBuffer(form.recordBytes));
+    this.#scratchWords = new Uint32Array(this.#scratch.buffer);
+    this.lingering = new SlotQueue(this.words, form);
+    this.reset = new SlotQueue(this.words, form);
   }
 
   /** Records in the table. */
@@ -120,15 +130,16 @@ export class SpliceTable {
 
   /** Bytes a record that slots and index take together, with what is free among them. */
   get bytesPerRecord(): number {
-    return (this.#high * SLOT_BYTES + this.#index.bytes) / Math.max(1, this.#size);
+    return (this.#high * 4 * this.slotWords + this.#index.bytes) / Math.max(1, this.#size);
   }
 
   /**
-   * The flow of a packet, by the words of its header as they lie in a frame.
+   * The flow of a packet, by its source, destination and ports: the words from `key[at]` on, as they lie in a
+   * frame.
    * @returns `slot * 2 + direction`, or -1
    */
-  find(source: number, destination: number, ports: number): number {
-    return this.#index.find(source | 0, destination | 0, ports | 0);
+  find(key: Uint32Array, at: number): number {
+    return this.#index.find(key, at);
   }
 
   /**
@@ -137,28 +148,26 @@ export class SpliceTable {
    * @returns its slot, or -1 if it was refused (`counters` say why)
    */
   insert(record: SpliceRecord, now: Micros): number {
+    if (formOfAddress(record.client.address) !== this.form) {
+      this.counters.invalid++;
+      return -1;
+    }
     encodeRecord(record, this.#scratch, 0);
     return this.#insertScratch(now);
   }
 
-  /** Like `insert`, for 64 bytes at `at` that another member sent. */
+  /** Like `insert`, for the bytes at `at` that another member sent. */
   insertEncoded(view: DataView, at: number, now: Micros): number {
-    if (at < 0 || at + IPV4_RECORD_LENGTH > view.byteLength) {
+    if (!this.#takeScratch(view, at)) {
       this.counters.invalid++;
       return -1;
-    }
-    for (let byte = 0; byte < IPV4_RECORD_LENGTH; byte += 4) {
-      this.#scratch.setUint32(byte, view.getUint32(at + byte));
     }
     return this.#insertScratch(now);
   }
 
   /** The slot of exactly this record, or -1: what a deletion refers to. */
   slotOf(view: DataView, at: number): number {
-    if (at < 0 || at + IPV4_RECORD_LENGTH > view.byteLength) return -1;
-    for (let byte = 0; byte < IPV4_RECORD_LENGTH; byte += 4) {
-      this.#scratch.setUint32(byte, view.getUint32(at + byte));
-    }
+    if (!this.#takeScratch(view, at)) return -1;
     const slot = this.#findScratch(TO_BACKEND);
     return slot >= 0 && this.#equalsScratch(slot) ? slot : -1;
   }
@@ -169,8 +178,8 @@ export class SpliceTable {
     this.#leaveQueue(slot);
     this.#index.remove(2 * slot + TO_BACKEND);
     this.#index.remove(2 * slot + TO_CLIENT);
-    this.words[slot * SLOT_WORDS + STATUS] = FREE;
-    this.words[slot * SLOT_WORDS + FOLLOWING] = this.#free;
+    this.words[slot * this.slotWords + this.seen + STATUS] = FREE;
+    this.words[slot * this.slotWords + this.seen + FOLLOWING] = this.#free;
     this.#free = slot;
     this.#size--;
     this.counters.removed++;
@@ -182,7 +191,7 @@ export class SpliceTable {
 
   /** `OPEN` to `RESET`, or `FREE`. */
   state(slot: number): number {
-    return this.words[slot * SLOT_WORDS + STATUS] & STATE_MASK;
+    return this.words[slot * this.slotWords + this.seen + STATUS] & STATE_MASK;
   }
 
   /**
@@ -190,15 +199,16 @@ export class SpliceTable {
    * @throws RangeError if the slot is free
    */
   get(slot: number): SpliceRecord {
-    const record = this.isUsed(slot) ? decodeRecord(this.#view, slot * SLOT_BYTES) : undefined;
+    const record = this.isUsed(slot)
+      ? decodeRecord(this.#view, this.#recordAt(slot), this.form)
+      : undefined;
     if (record === undefined) throw new RangeError(`slot ${slot} of the splice table is free`);
     return record;
   }
 
-  /** Copies the 64 bytes of the record in a slot in use to `at` of `target`. */
+  /** Copies the bytes of the record in a slot in use to `at` of `target`. */
   copyRecord(slot: number, target: Uint8Array, at: number): void {
-    const start = slot * SLOT_BYTES;
-    target.set(new Uint8Array(this.words.buffer, start, IPV4_RECORD_LENGTH), at);
+    target.set(new Uint8Array(this.words.buffer, this.#recordAt(slot), this.form.recordBytes), at);
   }
 
   /**
@@ -213,7 +223,7 @@ export class SpliceTable {
   }
 
   #insertScratch(now: Micros): number {
-    if (!isValidRecord(this.#scratch, 0)) {
+    if (!isValidRecord(this.#scratch, 0, this.form)) {
       this.counters.invalid++;
       return -1;
     }
@@ -221,8 +231,8 @@ export class SpliceTable {
     const byBackend = this.#findScratch(TO_CLIENT);
     if (byClient >= 0) {
       if (byClient === byBackend && this.#equalsScratch(byClient)) return byClient;
-      const epoch = this.#view.getUint32(byClient * SLOT_BYTES + EPOCH_AT, true);
-      const offered = this.#scratch.getUint32(EPOCH_AT, true);
+      const epoch = recordEpoch(this.#view, this.#recordAt(byClient), this.form);
+      const offered = recordEpoch(this.#scratch, 0, this.form);
       if (!this.#isOver(byClient)) {
         if (offered > epoch && (byBackend < 0 || byBackend === byClient)) {
           return this.#replace(byClient, now);
@@ -251,10 +261,11 @@ export class SpliceTable {
       return -1;
     }
     let slot = this.#free;
-    if (slot >= 0) this.#free = this.words[slot * SLOT_WORDS + FOLLOWING];
+    if (slot >= 0) this.#free = this.words[slot * this.slotWords + this.seen + FOLLOWING];
     else slot = this.#high++;
-    const at = slot * SLOT_WORDS;
-    this.words.fill(0, at, at + SLOT_WORDS);
+    const start = slot * this.slotWords;
+    this.words.fill(0, start, start + this.slotWords);
+    const at = start + this.seen;
     this.words[at + HOP + TO_CLIENT] = NO_HOP_WORD;
     this.#write(slot, now);
     this.words[at + STATUS] = OPEN;
@@ -268,7 +279,7 @@ export class SpliceTable {
     this.#leaveQueue(slot);
     this.#index.remove(2 * slot + TO_BACKEND);
     this.#index.remove(2 * slot + TO_CLIENT);
-    const at = slot * SLOT_WORDS;
+    const at = slot * this.slotWords + this.seen;
     const known = this.words[at + STATUS] & (NEXT_KNOWN | ACKED_KNOWN | FIN_SEEN);
     for (const word of [NEXT, ACKED, TIMESTAMP, FIN_END]) this.words[at + word + TO_CLIENT] = 0;
     this.#write(slot, now);
@@ -278,9 +289,9 @@ export class SpliceTable {
   }
 
   #write(slot: number, now: Micros): void {
-    this.words.set(this.#scratchWords, slot * SLOT_WORDS);
-    this.words[slot * SLOT_WORDS + HOP + TO_BACKEND] = NO_HOP_WORD;
-    this.words[slot * SLOT_WORDS + ACTIVITY] = Math.floor(now / 1_000);
+    this.words.set(this.#scratchWords, slot * this.slotWords);
+    this.words[slot * this.slotWords + this.seen + HOP + TO_BACKEND] = NO_HOP_WORD;
+    this.words[slot * this.slotWords + this.seen + ACTIVITY] = Math.floor(now / 1_000);
     this.#index.add(2 * slot + TO_BACKEND);
     this.#index.add(2 * slot + TO_CLIENT);
   }
@@ -302,14 +313,27 @@ export class SpliceTable {
     else if (state === RESET) this.reset.remove(slot);
   }
 
+  /** Where the record of a slot starts, in bytes. */
+  #recordAt(slot: number): number {
+    return slot * 4 * this.slotWords;
+  }
+
+  /** False if there are not as many bytes as a record has. */
+  #takeScratch(view: DataView, at: number): boolean {
+    const { recordBytes } = this.form;
+    if (at < 0 || at + recordBytes > view.byteLength) return false;
+    for (let byte = 0; byte < recordBytes; byte += 4) {
+      this.#scratch.setUint32(byte, view.getUint32(at + byte));
+    }
+    return true;
+  }
+
   #findScratch(direction: number): number {
-    const words = this.#scratchWords;
-    const key = direction * IPV4_KEY_WORDS;
-    return this.find(words[key], words[key + 1], words[key + 2]) >> 1;
+    return this.find(this.#scratchWords, direction * this.form.keyWords) >> 1;
   }
 
   #equalsScratch(slot: number): boolean {
-    const start = slot * SLOT_WORDS;
-    return this.#scratchWords.every((word, index) => this.words[start + index] === word);
+    const start = slot * this.slotWords;
+    return this.#scratchWords.every((word, index) => this.words[start + index] === (word | 0));
   }
 }

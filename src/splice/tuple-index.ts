@@ -1,37 +1,47 @@
 // From a packet's addresses and ports to its flow: open addressing with linear probing. An entry is two
 // words, a reference and the tuple's whole hash, so that probing, deleting and growing touch no record.
 import type { Random } from '../env/random.ts';
-import * as slots from './slot.ts';
+import type { RecordForm } from './form.ts';
+import { IPV4_KEY_WORDS } from './record.ts';
 
-const { SLOT_WORDS } = slots;
-/** Words of a key: source, destination, ports. */
-const KEY_WORDS = 3;
 const SMALLEST = 1_024;
 /** Linear probing stays short below this: 1.7 probes a hit, 3.6 a miss at the most on average. */
 const LARGEST_LOAD = 0.6;
 
 /**
- * An index over the two keys of every IPv4 record. A reference is `slot * 2 + direction`; its key stands
- * in `words` at `slot * SLOT_WORDS + 3 * direction`. The place of an entry is given by the upper bits of
- * its hash, so growing walks the old and the new entries in the same order, which caches like.
+ * An index over the two keys of every record of one form. A reference is `slot * 2 + direction`; its key is
+ * the record's way of that direction. The place of an entry is given by the upper bits of its hash, so
+ * growing walks the old and the new entries in the same order, which caches like.
+ *
+ * A key's first three words, which are all of an IPv4 key, are handled without a loop.
  */
-export class Ipv4TupleIndex {
+export class TupleIndex {
   readonly #words: Int32Array;
-  /** A table of 256 words for each of the 12 bytes of a key. */
+  /** The same, in the array type of a frame's words: the engine makes faster code of one type. */
+  readonly #unsigned: Uint32Array;
+  readonly #keyWords: number;
+  readonly #slotWords: number;
+  /** A table of 256 words for each byte of a key. */
   readonly #random: Int32Array;
   #entries: Int32Array;
   #mask: number;
   #shift: number;
   #count = 0;
 
-  /** @param reserve keys for which there is room from the start */
-  constructor(words: Int32Array, random: Random, reserve: number) {
+  /**
+   * @param words the slots of the table
+   * @param reserve keys for which there is room from the start
+   */
+  constructor(words: Int32Array, form: RecordForm, random: Random, reserve: number) {
     const bits = Math.ceil(Math.log2(Math.max(SMALLEST, reserve / LARGEST_LOAD)));
     this.#entries = new Int32Array(2 * 2 ** bits);
     this.#mask = 2 ** bits - 1;
     this.#shift = 32 - bits;
     this.#words = words;
-    this.#random = Int32Array.from({ length: 12 * 256 }, () => random.uint32());
+    this.#unsigned = new Uint32Array(words.buffer);
+    this.#keyWords = form.keyWords;
+    this.#slotWords = form.slotWords;
+    this.#random = Int32Array.from({ length: 4 * form.keyWords * 256 }, () => random.uint32());
   }
 
   /** Bytes of the index. */
@@ -40,19 +50,29 @@ export class Ipv4TupleIndex {
   }
 
   /**
-   * Looks up a packet by the words of its header as they lie in a frame, int32.
+   * Looks up a key: the words from `key[at]` on, as they lie in a frame.
    * @returns `slot * 2 + direction`, or -1
    */
-  find(source: number, destination: number, ports: number): number {
+  find(key: Uint32Array, at: number): number {
     const words = this.#words;
     const entries = this.#entries;
-    const hash = this.#hash(source, destination, ports);
+    const isLong = this.#keyWords > IPV4_KEY_WORDS;
+    const first = key[at] | 0;
+    const second = key[at + 1] | 0;
+    const third = key[at + 2] | 0;
+    let hash = this.#hashShort(first, second, third);
+    if (isLong) hash ^= this.#hashRest(key, at);
     for (let place = hash >>> this.#shift; ; place = (place + 1) & this.#mask) {
       const reference = entries[2 * place] - 1;
       if (reference < 0) return -1;
       if (entries[2 * place + 1] !== hash) continue;
-      const key = this.#keyAt(reference);
-      if (words[key] === source && words[key + 1] === destination && words[key + 2] === ports) {
+      const known = this.#keyAt(reference);
+      if (
+        words[known] === first &&
+        words[known + 1] === second &&
+        words[known + 2] === third &&
+        (!isLong || this.#hasSameRest(known, key, at))
+      ) {
         return reference;
       }
     }
@@ -87,12 +107,22 @@ export class Ipv4TupleIndex {
   }
 
   #keyAt(reference: number): number {
-    return (reference >> 1) * SLOT_WORDS + (reference & 1) * KEY_WORDS;
+    return (reference >> 1) * this.#slotWords + (reference & 1) * this.#keyWords;
   }
 
   #hashOf(reference: number): number {
-    const key = this.#keyAt(reference);
-    return this.#hash(this.#words[key], this.#words[key + 1], this.#words[key + 2]);
+    const words = this.#words;
+    const at = this.#keyAt(reference);
+    return (
+      this.#hashShort(words[at], words[at + 1], words[at + 2]) ^ this.#hashRest(this.#unsigned, at)
+    );
+  }
+
+  #hasSameRest(known: number, key: Uint32Array, at: number): boolean {
+    for (let word = IPV4_KEY_WORDS; word < this.#keyWords; word++) {
+      if (this.#unsigned[known + word] !== key[at + word]) return false;
+    }
+    return true;
   }
 
   #place(stored: number, hash: number): void {
@@ -115,21 +145,37 @@ export class Ipv4TupleIndex {
    * takes constant expected time for any set of keys (Patrascu and Thorup, "The Power of Simple Tabulation
    * Hashing", 2012), so a stranger who does not know the tables cannot choose tuples that collide.
    */
-  #hash(source: number, destination: number, ports: number): number {
+  #hashShort(first: number, second: number, third: number): number {
     const random = this.#random;
     return (
-      random[source & 255] ^
-      random[256 + ((source >>> 8) & 255)] ^
-      random[512 + ((source >>> 16) & 255)] ^
-      random[768 + (source >>> 24)] ^
-      random[1024 + (destination & 255)] ^
-      random[1280 + ((destination >>> 8) & 255)] ^
-      random[1536 + ((destination >>> 16) & 255)] ^
-      random[1792 + (destination >>> 24)] ^
-      random[2048 + (ports & 255)] ^
-      random[2304 + ((ports >>> 8) & 255)] ^
-      random[2560 + ((ports >>> 16) & 255)] ^
-      random[2816 + (ports >>> 24)]
+      random[first & 255] ^
+      random[256 + ((first >>> 8) & 255)] ^
+      random[512 + ((first >>> 16) & 255)] ^
+      random[768 + (first >>> 24)] ^
+      random[1024 + (second & 255)] ^
+      random[1280 + ((second >>> 8) & 255)] ^
+      random[1536 + ((second >>> 16) & 255)] ^
+      random[1792 + (second >>> 24)] ^
+      random[2048 + (third & 255)] ^
+      random[2304 + ((third >>> 8) & 255)] ^
+      random[2560 + ((third >>> 16) & 255)] ^
+      random[2816 + (third >>> 24)]
     );
+  }
+
+  /** What the words behind the first three add to the hash: 0 for an IPv4 key. */
+  #hashRest(key: Uint32Array, at: number): number {
+    const random = this.#random;
+    let hash = 0;
+    for (let index = IPV4_KEY_WORDS; index < this.#keyWords; index++) {
+      const word = key[at + index] | 0;
+      const table = 1024 * index;
+      hash ^=
+        random[table + (word & 255)] ^
+        random[table + 256 + ((word >>> 8) & 255)] ^
+        random[table + 512 + ((word >>> 16) & 255)] ^
+        random[table + 768 + (word >>> 24)];
+    }
+    return hash;
   }
 }

@@ -105,3 +105,20 @@ test('the offer is what every backend known so far can do', () => {
   pool.learn(second, OPTIONS);
   expect(pool.offer()).toEqual({ mss: 1460, timestamps: true, sack: false });
 });
+
+test('those preferred are asked first, then the others, then those that failed', () => {
+  const { pool, time } = poolOf(4);
+  const isEven = ({ port }: Backend): boolean => port % 2 === 0;
+  expect(Array.from({ length: 4 }, () => pool.next(undefined, isEven)?.port)).toEqual([2, 4, 2, 4]);
+  const [first, second, third, fourth] = pool.backends;
+  pool.refused(second);
+  time.now = 1;
+  pool.refused(fourth);
+  expect([pool.next(undefined, isEven), pool.next(undefined, isEven)]).toEqual([first, third]);
+  const tried = new Set([first, third]);
+  expect(pool.next(tried, isEven)).toBe(second);
+  tried.add(second);
+  expect(pool.next(tried, isEven)).toBe(fourth);
+  time.now = PENALTY;
+  expect(pool.next(undefined, isEven)).toBe(second);
+});

@@ -122,8 +122,8 @@ test.each([
 test('a value behind an alias has the line where it is written', () => {
   const text = 'hosts:\n  a: &x\n    address: 300.1.1.1\n  b: *x\nservices: []\n';
   expect(problems(text)).toEqual([
-    'f.yaml:3: hosts.a.address: "300.1.1.1" is not an IPv4 address, such as 10.1.0.11',
-    'f.yaml:3: hosts.b.address: "300.1.1.1" is not an IPv4 address, such as 10.1.0.11',
+    'f.yaml:3: hosts.a.address: "300.1.1.1" is not an IP address, such as 10.1.0.11 or 2001:db8:1::11',
+    'f.yaml:3: hosts.b.address: "300.1.1.1" is not an IP address, such as 10.1.0.11 or 2001:db8:1::11',
   ]);
 });
 
@@ -200,20 +200,52 @@ test.each<[string, z.ZodType, string[], unknown[]]>([
   [
     'address',
     field.address(),
-    ['0.0.0.0', '255.255.255.255'],
-    ['256.1.1.1', '1.2.3', '01.2.3.4', ' 1.2.3.4', '1.2.3.4\n', '::1'],
+    ['0.0.0.0', '255.255.255.255', '2001:db8::1', 'FE80::1', '1:2:3:4:5:6:7:8'],
+    [
+      '256.1.1.1',
+      '1.2.3',
+      '01.2.3.4',
+      ' 1.2.3.4',
+      '1.2.3.4\n',
+      '::',
+      '::1',
+      'ff02::1',
+      'fe80::1%eth0',
+      '1::2::3',
+      '::ffff:1.2.3.4',
+    ],
   ],
   [
     'subnet',
     field.subnet(),
-    ['10.1.0.0/24', '0.0.0.0/1', '10.1.0.4/30'],
-    ['10.1.0.1/24', '10.1.0.0', '10.0.0.0/31', '10.0.0.0/0'],
+    ['10.1.0.0/24', '0.0.0.0/1', '10.1.0.4/30', '2001:db8::/64', '2001:db8::4/126'],
+    [
+      '10.1.0.1/24',
+      '10.1.0.0',
+      '10.0.0.0/31',
+      '10.0.0.0/0',
+      '2001:db8::1/64',
+      '2001:db8::/127',
+      '::/0',
+      '2001:db8::/129',
+    ],
   ],
   [
     'endpoint',
     field.endpoint(),
-    ['10.1.0.31:80', '1.2.3.4:65535'],
-    ['10.1.0.31', '10.1.0.31:0', '1.2.3.4:65536', '1.2.3.4:080', 'host:80'],
+    ['10.1.0.31:80', '1.2.3.4:65535', '[2001:db8::1]:80', '[::1]:9100'],
+    [
+      '2001:db8::1:80',
+      '[2001:db8::1]',
+      '[1.2.3.4]:80',
+      '[2001:db8::1]:0',
+      '[::1%lo]:80',
+      '10.1.0.31',
+      '10.1.0.31:0',
+      '1.2.3.4:65536',
+      '1.2.3.4:080',
+      'host:80',
+    ],
   ],
   [
     'mac',
@@ -242,6 +274,7 @@ test('every port is a port', () => {
     }),
   );
   expect(field.splitEndpoint('10.0.0.1:80')).toEqual({ address: '10.0.0.1', port: 80 });
+  expect(field.splitEndpoint('[2001:db8::1]:80')).toEqual({ address: '2001:db8::1', port: 80 });
 });
 
 test('a subnet knows its members and which of them hosts may have', () => {
@@ -252,4 +285,10 @@ test('a subnet knows its members and which of them hosts may have', () => {
   expect(subnet.isHost('10.1.0.255')).toBe(false);
   expect(subnet.isHost('10.1.0.254')).toBe(true);
   expect(new Subnet('128.0.0.0/1').isHost('255.255.255.255')).toBe(false);
+  const six = new Subnet('2001:db8:0:1::/64');
+  expect(six.contains('2001:db8:0:1:ffff::1')).toBe(true);
+  expect(six.contains('2001:db8:0:2::1')).toBe(false);
+  expect(six.contains('10.1.0.1')).toBe(false);
+  expect(six.isHost('2001:0db8::1:0:0:0:0')).toBe(false);
+  expect(six.isHost('2001:db8:0:1:ffff:ffff:ffff:ffff')).toBe(true);
 });

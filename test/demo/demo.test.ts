@@ -56,6 +56,18 @@ describe.skipIf(why !== undefined)('the demo', { timeout: 60_000 }, () => {
     },
   );
 
+  test('the same over IPv6', async () => {
+    const result = await runDemo({
+      ...{ size: SIZE, how: 'kill', ip: 6, moment: { fraction: 0.4 }, seed: 7, seconds: 2 },
+    });
+    expect(result.problems).toEqual([]);
+    expect(result).toMatchObject({
+      ...{ ok: true, bytes: SIZE, resets: 0, clientErrors: 0, connections: 1 },
+      sha256: result.expectedSha256,
+    });
+    expect(left()).toEqual([]);
+  });
+
   test('a failure that comes too late is no success', async () => {
     const result = await runDemo({
       ...{ size: 8 * 2 ** 20, how: 'kill', moment: { ms: 60_000 }, seed: 1, seconds: 0.2 },
@@ -118,6 +130,7 @@ test.each([
   [['--size', '5'], '--size 5 is not a size from 8 MiB to 16 GiB, such as 64MiB or 1GiB'],
   [['--kill-after', '3'], '--kill-after 3 is neither a part of the file (0% to 99.9%) nor a time'],
   [['--seed', '-1'], '--seed -1 is not a whole number from 0 to 4294967295'],
+  [['--ip', '5'], "option '--ip <version>' argument '5' is invalid."],
   [['--how', 'burn'], "option '--how <failure>' argument 'burn' is invalid."],
 ])('a mistake is one line and exit code 2: %s', async (argv, line) => {
   const { code, stdout, stderr } = await suture('demo', ...argv);

@@ -75,6 +75,17 @@ test.each<[string, Parameters<typeof problems>[0], string]>([
     'topology: hosts.web.interfaces.eth0.addresses[1]: fd00::31 needs "ipv6: true" in the topology',
   ],
   [
+    'one IPv6 address in two spellings',
+    (t) => {
+      t.ipv6 = true;
+      Object.assign(t.hosts.client.interfaces?.eth0 ?? {}, { addresses: ['fd00::31/64'] });
+      Object.assign(t.hosts.web.interfaces?.eth0 ?? {}, {
+        addresses: ['10.1.0.31/24', 'fd00:0::0031/64'],
+      });
+    },
+    'topology: hosts.web.interfaces.eth0.addresses[1]: fd00:0::0031 is already an address of client',
+  ],
+  [
     'a next hop that no network has',
     (t) => Object.assign(t.hosts.web, { routes: [{ to: 'default', via: '10.9.0.1' }] }),
     'topology: hosts.web.routes[0].via: 10.9.0.1 is on no network of web; it has: 10.1.0.31/24',
@@ -117,10 +128,28 @@ test('a misspelt key is shown with its line and what is allowed', () => {
 });
 
 test('the shipped labs are in order', () => {
-  for (const name of ['duo', 'solo']) {
+  for (const name of ['duo', 'duo6', 'solo']) {
     const loaded = loadTopology(join(root, 'labs', `${name}.yaml`));
     expect(planOf(loaded).processes.map((process) => process.name)).toContain('a');
   }
+});
+
+test('with IPv6, no address waits to be found unique', () => {
+  const plan = planOf(loadTopology(join(root, 'labs', 'duo6.yaml')));
+  const router = plan.namespaces.find(({ namespace }) => namespace === 'router');
+  expect(router?.commands).toContain('address add 2001:db8:1::1/64 dev eth1 nodad');
+  expect(router?.commands).toContain('route add 2001:db8::100 via 2001:db8:1::11');
+  expect(router?.sysctls).toEqual(
+    expect.arrayContaining([
+      ['net/ipv6/conf/all/forwarding', '1'],
+      ['net/ipv6/conf/eth0/accept_dad', '0'],
+      ['net/ipv6/conf/eth1/accept_dad', '0'],
+    ]),
+  );
+  expect(plan.taps[0].addresses).toEqual([
+    '2001:db8:1::41',
+    ...['10.1.0.11', '2001:db8:1::11', '10.1.0.21', '2001:db8:1::21'],
+  ]);
 });
 
 test('the plan of a lab is the same every time, and its ports are named after their hosts', () => {

@@ -4,18 +4,14 @@ import { MILLISECOND, type Micros, SECOND } from '../../src/env/clock.ts';
 import { silentLogger } from '../../src/env/logger.ts';
 import { seededRandom } from '../../src/env/random.ts';
 import { Host } from '../../src/host/host.ts';
-import {
-  type Address,
-  formatEndpoint,
-  fromIpv4,
-  parseAddress,
-  parsePrefix,
-} from '../../src/ip/address.ts';
+import { type Address, formatEndpoint, parseAddress, parsePrefix } from '../../src/ip/address.ts';
 import { type ProxyConfig, parseProxyConfig } from '../../src/proxy/config.ts';
 import { ProxyMember } from '../../src/proxy/proxy.ts';
 import { ACTIVE } from '../../src/replication/member.ts';
 import { type SimulatedPort, Simulation } from '../../src/sim/index.ts';
+import { MAX_FLOW_BYTES } from '../../src/splice/form.ts';
 import { isSourceTaken } from '../../src/splice/join.ts';
+import { writeFlow } from '../../src/splice/record.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { ScriptedClient, type Step, WebServer } from './peers.ts';
 import { type Seen, Wiretap } from './wiretap.ts';
@@ -27,8 +23,20 @@ export function addressOf(text: string): Address {
 }
 
 export const VIRTUAL = '10.0.0.100';
+const VIRTUAL6 = '2001:db8:ffff::100';
+/** The services; in a cluster of IPv6 clients these stand for the same ports at the IPv6 address. */
 export const HTTP = { address: addressOf(VIRTUAL), port: 80 };
 export const OPAQUE = { address: addressOf(VIRTUAL), port: 25 };
+
+type Family = 4 | 6;
+const SUBNETS: Readonly<Record<Family, string>> = { 4: '10.1.0.0/24', 6: '2001:db8:1::/64' };
+
+/** The address of a host on the LAN. */
+export const hostAddress = (number: number, family: Family = 4): string =>
+  family === 4 ? `10.1.0.${number}` : `2001:db8:1::${number}`;
+
+const endpointText = (number: number, family: Family, port: number): string =>
+  family === 4 ? `${hostAddress(number)}:${port}` : `[${hostAddress(number, 6)}]:${port}`;
 const NAMES = ['a', 'b', 'c'] as const;
 export type Name = (typeof NAMES)[number];
 
@@ -41,6 +49,12 @@ export interface ClusterOptions {
   /** Probability that a frame is lost, comes twice, or comes late, each. */
   readonly trouble?: number;
   readonly maxRecords?: number;
+  /** The address family of clients; 4 when absent. */
+  readonly clients?: Family;
+  /** Those of the web backends in their pool, each with all backends; that of the clients when absent. */
+  readonly families?: readonly Family[];
+  /** That of the messages between members; that of the clients when absent. */
+  readonly mesh?: Family;
   /** Addresses of the backends; those from .33 on are nobody's. */
   readonly backends?: readonly number[];
   /** Options that the backends' SYN-ACKs lack. */
@@ -48,23 +62,26 @@ export interface ClusterOptions {
 }
 
 function configuration(options: ClusterOptions): ProxyConfig {
-  const { members = 2, backends = [31, 32], maxRecords = 256 } = options;
+  const { members = 2, backends = [31, 32], maxRecords = 256, clients = 4 } = options;
+  const { mesh = clients, families = [clients] } = options;
+  const both = (number: number): string => `[${hostAddress(number)}, "${hostAddress(number, 6)}"]`;
+  const web = families.flatMap((family) => backends.map((n) => `"${endpointText(n, family, 80)}"`));
   const text = `
 cluster: { name: simulated, secret: "a secret for the simulator", heartbeatMs: 10, suspectAfterMs: 60 }
-network: { subnet: 10.1.0.0/24 }
+network: { subnet: [${SUBNETS[4]}, "${SUBNETS[6]}"] }
 members:
 ${NAMES.slice(0, members)
   .map(
     (name, index) =>
-      `  ${name}: { mesh: 10.1.0.4${index}, nextHop: 10.1.0.1${index}, sources: [10.1.0.2${index}], link: { tap: ${name} } }`,
+      `  ${name}: { mesh: "${hostAddress(40 + index, mesh)}", nextHop: ${both(10 + index)}, sources: ${both(20 + index)}, link: { tap: ${name} } }`,
   )
   .join('\n')}
 pools:
-  web: { backends: [${backends.map((n) => `"10.1.0.${n}:80"`).join(', ')}], connectTimeoutMs: 200, penaltyMs: 100 }
-  mail: { backends: ["10.1.0.31:25"] }
+  web: { backends: [${web.join(', ')}], connectTimeoutMs: 200, penaltyMs: 100 }
+  mail: { backends: ["${endpointText(31, clients, 25)}"] }
 services:
-  - { name: web, address: ${VIRTUAL}, port: 80, protocol: http, headTimeoutMs: 5000, maxHeadBytes: 1024, routes: [{ pool: web }] }
-  - { name: mail, address: ${VIRTUAL}, port: 25, protocol: tcp, pool: mail }
+  - { name: web, address: [${VIRTUAL}, "${VIRTUAL6}"], port: 80, protocol: http, headTimeoutMs: 5000, maxHeadBytes: 1024, routes: [{ pool: web }] }
+  - { name: mail, address: [${VIRTUAL}, "${VIRTUAL6}"], port: 25, protocol: tcp, pool: mail }
 splice: { lingerMs: 500, idleTimeoutMs: 10000, maxRecords: ${maxRecords} }
 `;
   return parseProxyConfig(text, 'simulated.yaml');
@@ -89,6 +106,9 @@ export class Cluster {
   /** Members that do not breathe at the moment. */
   readonly #paused = new Set<ProxyMember>();
   readonly #config: ProxyConfig;
+  readonly #family: Family;
+  /** Where clients find the services. */
+  readonly #virtual: Address;
   readonly #delay: Micros;
   readonly #trouble: number;
   /** By the client's port: its initial number, and how far backends acknowledged what it said. */
@@ -104,26 +124,36 @@ export class Cluster {
   constructor(options: ClusterOptions = {}) {
     const { seed = 1, delay = 50, trouble = 0, timestamps = true } = options;
     this.#seed = seed * 1_000;
+    this.#family = options.clients ?? 4;
+    this.#virtual = addressOf(this.#family === 4 ? VIRTUAL : VIRTUAL6);
     this.#delay = delay;
     this.#trouble = trouble;
     this.#config = configuration(options);
     this.simulation = new Simulation(seed);
     for (const name of this.#config.members.keys()) this.start(name as Name);
     for (const number of [31, 32]) {
-      const host = this.#host(`10.1.0.${number}`, (segment) => this.#fromBackend(segment));
+      const host = this.#host(number, (segment) => this.#fromBackend(segment));
       this.backends.push(host);
       if (!timestamps) withoutTimestamps(host);
-      this.servers.push(new WebServer(host, { address: addressOf(`10.1.0.${number}`), port: 80 }));
+      for (const family of [4, 6] as const) {
+        const address = addressOf(hostAddress(number, family));
+        this.servers.push(new WebServer(host, { address, port: 80 }));
+      }
     }
     this.mail = new WebServer(
       this.backends[0],
-      { address: addressOf('10.1.0.31'), port: 25 },
+      { address: addressOf(hostAddress(31, this.#family)), port: 25 },
       '220 hello\r\n',
     );
-    this.client = this.#host('10.1.0.2', (segment) => this.#fromClient(segment));
-    const prefix = parsePrefix(`${VIRTUAL}/32`);
-    if (prefix === undefined) throw new Error('no prefix');
-    this.client.ip.addRoute({ prefix, gateway: addressOf('10.1.0.10') });
+    this.client = this.#host(2, (segment) => this.#fromClient(segment));
+    for (const [text, family] of [
+      [`${VIRTUAL}/32`, 4],
+      [`${VIRTUAL6}/128`, 6],
+    ] as const) {
+      const prefix = parsePrefix(text);
+      if (prefix === undefined) throw new Error('no prefix');
+      this.client.ip.addRoute({ prefix, gateway: addressOf(hostAddress(10, family)) });
+    }
     this.until(() => [...this.members.values()].every(isServing), 'all members serve');
     // Until the backends' options are known.
     this.simulation.runFor(50 * MILLISECOND);
@@ -178,8 +208,9 @@ export class Cluster {
     to = HTTP,
     port = 40_000 + this.clients.length,
   ): ScriptedClient {
-    const local = { address: addressOf('10.1.0.2'), port };
-    const client = new ScriptedClient(this.client, to, local, steps, ends);
+    const local = { address: addressOf(hostAddress(2, this.#family)), port };
+    const remote = { address: this.#virtual, port: to.port };
+    const client = new ScriptedClient(this.client, remote, local, steps, ends);
     this.clients.push(client);
     return client;
   }
@@ -198,8 +229,8 @@ export class Cluster {
         // Backends that do not answer are asked again and again.
         connections: [...host.tcp.connections()]
           .map(({ state, remote }) => `${state} ${formatEndpoint(remote)}`)
-          .filter((text) => !/^syn-sent 10.1.0.3[3-9]/.test(text)),
-        records: splices.table.size,
+          .filter((text) => !/^syn-sent (10\.1\.0\.|\[2001:db8:1::)3[3-9]/.test(text)),
+        records: splices.size,
         intakes: counters.pending,
         relays: counters.activeRelays,
         heads: replicator?.heads.size,
@@ -222,19 +253,21 @@ export class Cluster {
     return this.simulation.port({ conditions: { delay: this.#delay, ...conditions } });
   }
 
-  #host(address: string, seen: (segment: Seen) => void): Host {
+  #host(number: number, seen: (segment: Seen) => void): Host {
     const port = this.#port();
-    const number = ++this.#seed;
+    const seed = ++this.#seed;
     const host = new Host({
       link: new Wiretap(port, seen),
-      mac: 0x0200_0000_0000 + number,
+      mac: 0x0200_0000_0000 + seed,
       clock: this.simulation.clock,
-      random: seededRandom(number),
+      random: seededRandom(seed),
       tcp: { timeWait: SECOND },
     });
-    host.ip.addAddress(addressOf(address));
-    const subnet = parsePrefix('10.1.0.0/24');
-    if (subnet !== undefined) host.ip.addRoute({ prefix: subnet });
+    for (const family of [4, 6] as const) {
+      host.ip.addAddress(addressOf(hostAddress(number, family)));
+      const subnet = parsePrefix(SUBNETS[family]);
+      if (subnet !== undefined) host.ip.addRoute({ prefix: subnet });
+    }
     return this.simulation.add(host, port);
   }
 
@@ -250,7 +283,7 @@ export class Cluster {
   }
 
   #fromMember(member: ProxyMember, segment: Seen): void {
-    if (segment.source === (HTTP.address as number)) {
+    if (segment.source === this.#virtual) {
       this.toClients.set(member.member, (this.toClients.get(member.member) ?? 0) + 1);
       this.#toClient(segment);
     } else this.#toBackend(member, segment);
@@ -287,8 +320,8 @@ export class Cluster {
       this.#translated.delete(way);
     }
     if (this.#translated.has(way) || (flags & (tcp.SYN | tcp.RST)) !== 0) return;
-    const source = { address: fromIpv4(segment.source), port: segment.sourcePort };
-    const backend = { address: fromIpv4(segment.destination), port: segment.destinationPort };
+    const source = { address: segment.source, port: segment.sourcePort };
+    const backend = { address: segment.destination, port: segment.destinationPort };
     const own = [...member.host.tcp.connections()].some(
       ({ local, remote, state }) =>
         state !== 'closed' &&
@@ -297,7 +330,11 @@ export class Cluster {
         remote.address === backend.address &&
         remote.port === backend.port,
     );
-    const spliced = isSourceTaken(member.splices.table, source, backend);
+    const spliced = isSourceTaken(
+      member.splices.splicer.ofAddress(backend.address).table,
+      source,
+      backend,
+    );
     if (!spliced) {
       if (!own) this.violations.push(`I2: ${way} is translated without a record`);
       return;
@@ -305,23 +342,24 @@ export class Cluster {
     this.#translated.add(way);
     for (const [name, other] of this.members) {
       if (this.#paused.has(other) || !isServing(other)) continue;
-      if (!isSourceTaken(other.splices.table, source, backend)) {
+      if (!isSourceTaken(other.splices.splicer.ofAddress(backend.address).table, source, backend)) {
         this.violations.push(`I2: ${way} is translated and ${name} has no record`);
       }
     }
   }
 
   #logged(clientPort: number, servicePort: number): number {
-    const flow = new Uint8Array(12);
-    const view = new DataView(flow.buffer);
-    view.setUint32(0, addressOf('10.1.0.2') as number);
-    view.setUint32(4, HTTP.address as number);
-    view.setUint16(8, clientPort);
-    view.setUint16(10, servicePort);
+    const flow = new Uint8Array(MAX_FLOW_BYTES);
+    const client = { address: addressOf(hostAddress(2, this.#family)), port: clientPort };
+    const virtual = { address: this.#virtual, port: servicePort };
+    const length = writeFlow(new DataView(flow.buffer), 0, client, virtual);
     let least = Number.POSITIVE_INFINITY;
     for (const member of this.members.values()) {
       if (this.#paused.has(member) || !isServing(member)) continue;
-      least = Math.min(least, member.replicator?.heads.get(flow)?.bytes.length ?? 0);
+      least = Math.min(
+        least,
+        member.replicator?.heads.get(flow.subarray(0, length))?.bytes.length ?? 0,
+      );
     }
     return least;
   }

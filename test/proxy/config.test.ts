@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/config/config-error.ts';
 import { jsonSchemaText } from '../../src/config/json-schema.ts';
 import {
@@ -80,7 +80,7 @@ test('defaults are filled in', () => {
   expect(memberConfig(config, 'a')).toEqual({
     name: 'a',
     mesh: '10.1.0.41',
-    nextHop: '10.1.0.11',
+    nextHops: ['10.1.0.11'],
     sources: ['10.1.0.21'],
     mac: '02:53:0a:01:00:29',
     link: { tap: 'suture-a' },
@@ -162,7 +162,7 @@ test.each<[from: string, to: string, problem: string]>([
   [
     'admin: 127.0.0.1:9100',
     'admin: 0.0.0.0:9100',
-    'f.yaml:13: members.a.admin: 0.0.0.0 is not a loopback address (127.0.0.0/8): set adminToken to serve beyond it',
+    'f.yaml:13: members.a.admin: 0.0.0.0 is not a loopback address (127.0.0.0/8, ::1): set adminToken to serve beyond it',
   ],
   [
     '10.1.0.32:80',
@@ -291,7 +291,7 @@ test('the example and the lab configuration are right', () => {
   expect([...example.members.keys()]).toEqual(['a', 'b']);
   const lab = loadProxyConfig(join(root, 'labs/duo.proxy.yaml'));
   expect(memberConfig(lab, 'a').sources).toEqual(['10.1.0.21']);
-  expect(memberConfig(lab, 'b').nextHop).toBe('10.1.0.12');
+  expect(memberConfig(lab, 'b').nextHops).toEqual(['10.1.0.12']);
 });
 
 test('the example shows the defaults', () => {
@@ -312,4 +312,118 @@ test('a derived MAC address is unicast, locally administered and of the address 
   expect(derivedMac('10.1.0.41')).toBe('02:53:0a:01:00:29');
   expect(derivedMac('fd00::11')).toMatch(/^02:53(:[0-9a-f]{2}){4}$/);
   expect(derivedMac('fd00::11')).not.toBe(derivedMac('fd00::12'));
+});
+
+describe('both address families', () => {
+  const dual = (from = '', to = ''): string => {
+    const text = `cluster:
+  name: dual
+  secret: "0123456789abcdef"
+network:
+  subnet: [10.1.0.0/24, "2001:db8:1::/64"]
+  gateway: [10.1.0.1, "fe80::1"]
+members:
+  a:
+    mesh: "2001:db8:1::41"
+    nextHop: [10.1.0.11, "2001:db8:1::11"]
+    sources: [10.1.0.21, "2001:db8:1::21"]
+    link: { tap: suture-a }
+    admin: "[::1]:9100"
+pools:
+  web: { backends: ["10.1.0.31:80", "[2001:db8:1::31]:80", "[2001:db8:9::1]:80"] }
+services:
+  - { name: web, address: [10.0.0.100, "2001:db8::100"], port: 80, protocol: tcp, pool: web }
+`;
+    const changed = text.replace(from, to);
+    expect(changed === text).toBe(from === to);
+    return changed;
+  };
+
+  test('are read as lists', () => {
+    const config = parseProxyConfig(dual(), 'f.yaml');
+    expect(config.network).toEqual({
+      subnets: ['10.1.0.0/24', '2001:db8:1::/64'],
+      gateways: ['10.1.0.1', 'fe80::1'],
+      mtu: 1500,
+    });
+    expect(config.services[0].addresses).toEqual(['10.0.0.100', '2001:db8::100']);
+    expect(memberConfig(config, 'a')).toMatchObject({
+      mesh: '2001:db8:1::41',
+      nextHops: ['10.1.0.11', '2001:db8:1::11'],
+      mac: expect.stringMatching(/^02:53(:[0-9a-f]{2}){4}$/),
+    });
+  });
+
+  test('one value is a list of one', () => {
+    const config = parseProxyConfig(FILE, 'f.yaml');
+    expect(config.network).toMatchObject({ subnets: ['10.1.0.0/24'], gateways: ['10.1.0.1'] });
+    expect(config.services[0].addresses).toEqual(['10.0.0.100']);
+    expect(memberConfig(config, 'b').nextHops).toEqual(['10.1.0.12']);
+  });
+
+  test.each<[from: string, to: string, problem: string]>([
+    [
+      'nextHop: [10.1.0.11, "2001:db8:1::11"]',
+      'nextHop: 10.1.0.11',
+      'f.yaml:10: members.a.nextHop: has no IPv6 address, and a service is IPv6',
+    ],
+    [
+      'sources: [10.1.0.21, "2001:db8:1::21"]',
+      'sources: ["2001:db8:1::21"]',
+      'f.yaml:11: members.a.sources: has no IPv4 address, and a backend is IPv4',
+    ],
+    [
+      '"2001:db8:1::11"',
+      '"2001:db8:2::11"',
+      "f.yaml:10: members.a.nextHop[1]: 2001:db8:2::11 is outside the network's subnets 10.1.0.0/24, 2001:db8:1::/64",
+    ],
+    [
+      '"2001:db8:1::21"',
+      '"2001:0db8:1:0::11"',
+      'f.yaml:11: members.a.sources[1]: 2001:0db8:1:0::11 is already the next hop of member a',
+    ],
+    [
+      ', "fe80::1"]',
+      ']',
+      'f.yaml:15: pools.web.backends[2]: 2001:db8:9::1 is outside 10.1.0.0/24, 2001:db8:1::/64 and there is no network.gateway of IPv6',
+    ],
+    [
+      '"fe80::1"',
+      '10.1.0.2',
+      'f.yaml:6: network.gateway[1]: 10.1.0.1 is the gateway of IPv4 already',
+    ],
+    [
+      '"[2001:db8:9::1]:80"',
+      '"[2001:db8:1:0::31]:80"',
+      'f.yaml:15: pools.web.backends[2]: [2001:db8:1:0::31]:80 is listed twice',
+    ],
+    [
+      '"2001:db8::100"',
+      '"2001:db8:1::31"',
+      'f.yaml:17: services[0].address[1]: 2001:db8:1::31 is already a backend',
+    ],
+    [
+      '"2001:db8::100"',
+      '"2001:db8::1::100"',
+      'f.yaml:17: services[0].address[1]: "2001:db8::1::100" is not an IP address, such as 10.1.0.11 or 2001:db8:1::11',
+    ],
+    [
+      'address: [10.0.0.100, "2001:db8::100"]',
+      'address: []',
+      'f.yaml:17: services[0].address: has too few entries: at least 1',
+    ],
+    [
+      'address: [10.0.0.100, "2001:db8::100"]',
+      'address: 300.0.0.1',
+      'f.yaml:17: services[0].address: "300.0.0.1" is not an IP address, such as 10.1.0.11 or 2001:db8:1::11',
+    ],
+    [
+      '"[::1]:9100"',
+      '"[2001:db8:1::41]:9100"',
+      'f.yaml:13: members.a.admin: 2001:db8:1::41 is not a loopback address (127.0.0.0/8, ::1): set adminToken to serve beyond it',
+    ],
+  ])('%j -> %j', (from, to, problem) => {
+    const found = problems(dual(from, to));
+    expect(found[0]).toBe(problem);
+  });
 });

@@ -43,7 +43,7 @@ test('nothing is acknowledged and no backend is told anything before the peers h
   cluster.simulation.runFor(40 * MILLISECOND);
   expect(cluster.requests).toEqual([]);
   expect(client.connection.snd.una).toBe((client.connection.snd.iss + 1) >>> 0);
-  expect(cluster.member('a').splices.table.size).toBe(0);
+  expect(cluster.member('a').splices.size).toBe(0);
   // It is suspected, and the splice goes on without it.
   cluster.until(() => client.closed, 'the client is done');
   expect(faultsOf({ cluster, client }, GET)).toEqual([]);
@@ -83,7 +83,7 @@ const moments: readonly [string, (cluster: Cluster) => boolean][] = [
   ['before it said anything', (cluster) => cluster.member('a').counters.pending > 0],
   ['while a backend is dialed', (cluster) => dialed(cluster)[0]?.state === 'syn-sent'],
   ['during the commit', (cluster) => dialed(cluster)[0]?.state === 'established'],
-  ['after the splice', (cluster) => cluster.member('a').splices.table.size > 0],
+  ['after the splice', (cluster) => cluster.member('a').splices.size > 0],
 ];
 
 for (const [moment, reached] of moments) {
@@ -105,10 +105,10 @@ test('a client that resets in the middle of the commit takes its record back fro
   client.connection.abort();
   cluster.until(() => cluster.member('a').counters.pending === 0, 'the client is gone');
   cluster.resume('b');
-  const { table } = cluster.member('b').splices;
-  cluster.until(() => table.size === 1, 'the peer takes the record');
-  cluster.until(() => table.size === 0, 'it is taken back', 10 * MILLISECOND);
-  expect(cluster.member('a').splices.table.counters.inserted).toBe(0);
+  const { splices } = cluster.member('b');
+  cluster.until(() => splices.size === 1, 'the peer takes the record');
+  cluster.until(() => splices.size === 0, 'it is taken back', 10 * MILLISECOND);
+  expect(cluster.member('a').splices.counters.inserted).toBe(0);
   expect(cluster.requests).toEqual([]);
   settle(cluster);
 });
@@ -157,7 +157,7 @@ test('a full table: 503 for one client more, and room again when another is done
   const next = cluster.connect([{ say: request('/file/10') }], response('/file/10').length);
   cluster.until(() => next.closed, 'the next is served');
   expect(next.heard).toBe(response('/file/10'));
-  for (const member of cluster.members.values()) expect(member.splices.table.size).toBe(16);
+  for (const member of cluster.members.values()) expect(member.splices.size).toBe(16);
   for (const { connection } of long) connection.end();
   settle(cluster, true);
 });
@@ -311,7 +311,7 @@ test('members come and go, and nothing of that piles up', () => {
   const armed = host.timers.size;
   for (let turn = 0; turn < 20; turn++) {
     cluster.kill('a');
-    cluster.until(() => holdings.adopted === 2, 'b holds the addresses of a');
+    cluster.until(() => holdings.adopted === 4, 'b holds the addresses of a');
     cluster.start('a');
     cluster.until(() => isServing(cluster.member('a')), 'a is back');
     cluster.until(() => holdings.adopted === 0, 'it has them back');

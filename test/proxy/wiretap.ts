@@ -1,9 +1,10 @@
 // A link that shows every TCP segment that its host sends.
+import { type Address, formatEndpoint, fromIpv4, fromIpv6 } from '../../src/ip/address.ts';
 import type { Frame } from '../../src/link/frame.ts';
 import type { Link, LinkCounters } from '../../src/link/link.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
-import { TYPE_IPV4 } from '../../src/wire/ethernet.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
+import * as ipv6 from '../../src/wire/ipv6.ts';
 import { ETHERNET_AT, NETWORK_AT } from '../../src/wire/layout.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 
@@ -11,8 +12,8 @@ import * as tcp from '../../src/wire/tcp.ts';
 export interface Seen {
   readonly from: string;
   readonly to: string;
-  readonly source: number;
-  readonly destination: number;
+  readonly source: Address;
+  readonly destination: Address;
   readonly sourcePort: number;
   readonly destinationPort: number;
   readonly seq: number;
@@ -62,16 +63,22 @@ export class Wiretap implements Link {
 }
 
 function read({ view, end }: Frame): Seen | undefined {
-  if (ethernet.type(view, ETHERNET_AT) !== TYPE_IPV4) return undefined;
-  if (ipv4.protocol(view, NETWORK_AT) !== ipv4.PROTOCOL_TCP) return undefined;
-  const at = NETWORK_AT + ipv4.IPV4_LENGTH;
-  const source = ipv4.source(view, NETWORK_AT);
-  const destination = ipv4.destination(view, NETWORK_AT);
+  const isIpv6 = ethernet.type(view, ETHERNET_AT) === ethernet.TYPE_IPV6;
+  if (!isIpv6 && ethernet.type(view, ETHERNET_AT) !== ethernet.TYPE_IPV4) return undefined;
+  const protocol = isIpv6 ? ipv6.nextHeader(view, NETWORK_AT) : ipv4.protocol(view, NETWORK_AT);
+  if (protocol !== ipv4.PROTOCOL_TCP) return undefined;
+  const at = NETWORK_AT + (isIpv6 ? ipv6.IPV6_LENGTH : ipv4.IPV4_LENGTH);
+  const source = isIpv6
+    ? fromIpv6(ipv6.readAddress(view, NETWORK_AT + ipv6.SOURCE_AT))
+    : fromIpv4(ipv4.source(view, NETWORK_AT));
+  const destination = isIpv6
+    ? fromIpv6(ipv6.readAddress(view, NETWORK_AT + ipv6.DESTINATION_AT))
+    : fromIpv4(ipv4.destination(view, NETWORK_AT));
   const sourcePort = tcp.sourcePort(view, at);
   const destinationPort = tcp.destinationPort(view, at);
   return {
-    from: `${ipv4.formatAddress(source)}:${sourcePort}`,
-    to: `${ipv4.formatAddress(destination)}:${destinationPort}`,
+    from: formatEndpoint({ address: source, port: sourcePort }),
+    to: formatEndpoint({ address: destination, port: destinationPort }),
     source,
     destination,
     sourcePort,

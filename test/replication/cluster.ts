@@ -7,7 +7,6 @@ import { fromIpv4 } from '../../src/ip/address.ts';
 import type { Head } from '../../src/replication/heads.ts';
 import type { Incarnation } from '../../src/replication/incarnation.ts';
 import { type Member, memberList } from '../../src/replication/member.ts';
-import { KEY_BYTES, RECORD_BYTES } from '../../src/replication/messages.ts';
 import { Replicator, type ReplicatorOptions } from '../../src/replication/replicator.ts';
 import type { RecordSource } from '../../src/replication/snapshot.ts';
 import type { View } from '../../src/replication/takeover.ts';
@@ -15,22 +14,31 @@ import { SimNetwork, SimPort } from './network.ts';
 
 export const UDP_PORT = 7946;
 
-/** A record of flow `flow` with an epoch and something to tell it from others. */
+/** Bytes from a record's epoch to its end, in either family. */
+const TAIL = 16;
+
+/**
+ * A record of flow `flow` with an epoch and something to tell it from others: an IPv4 record, or an IPv6 record
+ * for an odd number, so that every test has both.
+ */
 export function recordOf(flow: number, epoch = 0, content = 0): Uint8Array {
-  const record = new Uint8Array(RECORD_BYTES);
+  const length = (flow & 1) === 0 ? 64 : 112;
+  const record = new Uint8Array(length);
   const view = new DataView(record.buffer);
   view.setUint32(0, flow);
   view.setUint32(8, 0xfffe_0050);
-  view.setUint32(48, epoch);
-  view.setUint32(60, content);
+  view.setUint32(length - TAIL, epoch);
+  view.setUint32(length - 4, content);
   return record;
 }
 
+/** The flow of a record. */
+export const flowOf = (record: Uint8Array): Uint8Array =>
+  record.slice(0, record.length === 64 ? 12 : 36);
+
 export function keyOf(record: Uint8Array): Uint8Array {
-  const key = new Uint8Array(KEY_BYTES);
-  key.set(record.subarray(0, 12));
-  key.set(record.subarray(48, 52), 12);
-  return key;
+  const epochAt = record.length - TAIL;
+  return Uint8Array.of(...flowOf(record), ...record.subarray(epochAt, epochAt + 4));
 }
 
 export const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -48,14 +56,14 @@ export class SimTable implements RecordSource {
   }
 
   put(record: Uint8Array): void {
-    const flow = text(record.subarray(0, 12));
+    const flow = text(flowOf(record));
     const slot = this.#byFlow.get(flow) ?? this.#free.pop() ?? this.#slots.length;
     this.#slots[slot] = record.slice();
     this.#byFlow.set(flow, slot);
   }
 
   delete(key: Uint8Array): void {
-    const flow = text(key.subarray(0, 12));
+    const flow = text(key.subarray(0, -4));
     const slot = this.#byFlow.get(flow);
     if (slot === undefined) return;
     const record = this.#slots[slot];
@@ -74,8 +82,10 @@ export class SimTable implements RecordSource {
     return end === this.#slots.length ? -1 : end;
   }
 
-  keyOf(record: Uint8Array, key: Uint8Array): void {
-    key.set(keyOf(record));
+  keyOf(record: Uint8Array, key: Uint8Array): number {
+    const written = keyOf(record);
+    key.set(written);
+    return written.length;
   }
 
   /** All records as text, sorted: equal tables are equal lists. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
-import { keyOf, recordOf, type Settings, SimCluster } from './cluster.ts';
+import { flowOf as flowOfRecord, keyOf, recordOf, type Settings, SimCluster } from './cluster.ts';
 
-const flowOf = (id: number): Uint8Array => recordOf(id).slice(0, 12);
+const flowOf = (id: number): Uint8Array => flowOfRecord(recordOf(id));
 const FACTS = Uint8Array.of(5, 6, 7);
 const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, at) => at * 7);
 

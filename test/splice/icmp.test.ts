@@ -9,8 +9,8 @@ import * as tcp from '../../src/wire/tcp.ts';
 import * as virtio from '../../src/wire/virtio.ts';
 import {
   ANSWER,
+  arbitraryIpv4Record,
   arbitraryPacket,
-  arbitraryRecord,
   CLIENT,
   frameOf,
   PACKET,
@@ -42,7 +42,17 @@ function errorAbout(
   frame.end = QUOTE_AT + quote.length;
   frame.view.setUint16(ETHERNET_AT + 12, 0x0800);
   const length = frame.end - NETWORK_AT;
-  ipv4.write(frame.view, NETWORK_AT, length, 1, 0, 60, ipv4.PROTOCOL_ICMP, ROUTER, packet.from);
+  ipv4.write(
+    frame.view,
+    NETWORK_AT,
+    length,
+    1,
+    0,
+    60,
+    ipv4.PROTOCOL_ICMP,
+    ROUTER,
+    Number(packet.from),
+  );
   icmp.write(frame.view, ICMP_AT, frame.end, type, code, rest);
   return frame;
 }
@@ -103,7 +113,7 @@ describe('an ICMP error about a spliced packet', () => {
     fc.assert(
       fc.property(
         fc
-          .tuple(arbitraryRecord, fc.boolean())
+          .tuple(arbitraryIpv4Record, fc.boolean())
           .chain(([record, toBackend]) =>
             fc.tuple(
               fc.constant(record),

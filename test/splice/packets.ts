@@ -1,11 +1,12 @@
 // Packets made from scratch, with checksums computed in full: what the rewrite must arrive at by increments.
 import fc from 'fast-check';
-import { fromIpv4, toIpv4 } from '../../src/ip/address.ts';
+import { type Address, fromIpv4, fromIpv6, parseAddress } from '../../src/ip/address.ts';
 import { Frame } from '../../src/link/frame.ts';
 import { RECOVERY_NONE, type SpliceRecord } from '../../src/splice/record.ts';
 import { complement, fold, sumBytes } from '../../src/wire/checksum.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
+import * as ipv6 from '../../src/wire/ipv6.ts';
 import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../../src/wire/layout.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import * as virtio from '../../src/wire/virtio.ts';
@@ -39,6 +40,28 @@ export const RECORD: SpliceRecord = {
   recovery: RECOVERY_NONE,
 };
 
+function parsed(text: string): Address {
+  const address = parseAddress(text);
+  if (address === undefined) throw new Error(`${text} is no address`);
+  return address;
+}
+
+export const CLIENT6 = parsed('2001:db8:a::2');
+export const VIRTUAL6 = parsed('2001:db8:ffff::100');
+export const SOURCE6 = parsed('2001:db8:1::21');
+export const BACKEND6 = parsed('2001:db8:1::31');
+
+/** The same over IPv6. */
+export const RECORD6: SpliceRecord = {
+  ...RECORD,
+  client: { address: CLIENT6, port: 40_001 },
+  virtual: { address: VIRTUAL6, port: 80 },
+  source: { address: SOURCE6, port: 20_002 },
+  backend: { address: BACKEND6, port: 8_080 },
+  clientMss: 1_440,
+  backendMss: 1_440,
+};
+
 /** A TCP option by what it says; `unknown` is any that the rewrite must leave alone. */
 export type Option =
   | { kind: 'nop' }
@@ -51,9 +74,10 @@ export type Option =
   | { kind: 'unknown'; bytes: readonly number[] };
 
 export interface Packet {
-  from: number;
+  /** An `Address`: the family of both ends is that of the packet. */
+  from: number | string;
   fromPort: number;
-  to: number;
+  to: number | string;
   toPort: number;
   seq: number;
   ack: number;
@@ -62,7 +86,9 @@ export interface Packet {
   options: readonly Option[];
   payload: readonly number[];
   ttl: number;
-  /** Bytes of IP options, a multiple of 4. */
+  /** IPv6 alone. */
+  flowLabel: number;
+  /** Bytes of IP options, a multiple of 4; of a destination options header, a multiple of 8, for IPv6. */
   ipOptions: readonly number[];
   /** True: only the pseudo-header's sum is in the checksum field. */
   partial: boolean;
@@ -82,6 +108,7 @@ export const PACKET: Packet = {
   options: [],
   payload: [],
   ttl: 64,
+  flowLabel: 0,
   ipOptions: [],
   partial: false,
   gsoType: virtio.GSO_NONE,
@@ -96,6 +123,9 @@ export const ANSWER: Packet = {
   to: SOURCE,
   toPort: RECORD.source.port,
 };
+
+export const PACKET6: Packet = { ...PACKET, from: CLIENT6, to: VIRTUAL6 };
+export const ANSWER6: Packet = { ...ANSWER, from: BACKEND6, to: SOURCE6 };
 
 const bytes32 = (value: number): number[] => [
   value >>> 24,
@@ -126,7 +156,8 @@ export function optionBytes(option: Option): number[] {
 }
 
 /** Where the TCP header of a packet starts in its frame. */
-export const tcpAt = (packet: Packet): number => NETWORK_AT + 20 + packet.ipOptions.length;
+export const tcpAt = ({ from, ipOptions }: Packet): number =>
+  NETWORK_AT + (typeof from === 'number' ? 20 : 40) + ipOptions.length;
 
 /** Makes the frame of a packet, all its checksums computed from scratch. */
 export function frameOf(packet: Packet, into = new Frame(4_096)): Frame {
@@ -134,22 +165,19 @@ export function frameOf(packet: Packet, into = new Frame(4_096)): Frame {
   bytes.fill(0);
   const options = packet.options.flatMap(optionBytes);
   while (options.length % 4 !== 0) options.push(0);
-  const ipLength = 20 + packet.ipOptions.length;
   const headerLength = 20 + options.length;
-  const at = NETWORK_AT + ipLength;
-  const total = ipLength + headerLength + packet.payload.length;
-  into.end = NETWORK_AT + total;
-  view.setUint16(ETHERNET_AT + 12, ethernet.TYPE_IPV4);
-  ipv4.write(view, NETWORK_AT, total, 7, ipv4.DONT_FRAGMENT, packet.ttl, 6, packet.from, packet.to);
-  view.setUint8(NETWORK_AT, 0x40 | (ipLength / 4));
-  bytes.set(packet.ipOptions, NETWORK_AT + 20);
-  view.setUint16(NETWORK_AT + 10, 0);
-  view.setUint16(NETWORK_AT + 10, complement(sumBytes(view, NETWORK_AT, at)));
+  const at = tcpAt(packet);
+  const length = headerLength + packet.payload.length;
+  into.end = at + length;
+  const { from, to } = packet;
+  const pseudo =
+    typeof from === 'number' && typeof to === 'number'
+      ? writeIpv4(into, packet, from, to, length)
+      : writeIpv6(into, packet, String(from), String(to), length);
   const { fromPort, toPort, seq, ack, flags, window } = packet;
   tcp.write(view, at, fromPort, toPort, seq, ack, headerLength, flags, window);
   bytes.set(options, at + 20);
   bytes.set(packet.payload, at + headerLength);
-  const pseudo = ipv4.pseudoHeaderSum(packet.from, packet.to, 6, total - ipLength);
   tcp.setChecksum(
     view,
     at,
@@ -160,6 +188,46 @@ export function frameOf(packet: Packet, into = new Frame(4_096)): Frame {
   const offset = packet.partial ? tcp.CHECKSUM_AT : 0;
   virtio.write(view, VIRTIO_AT, flag, packet.gsoType, 0, packet.gsoSize, start, offset);
   return into;
+}
+
+// Both write the header below a segment of `length` bytes and return the sum over the pseudo-header.
+
+function writeIpv4(
+  { view, bytes }: Frame,
+  packet: Packet,
+  from: number,
+  to: number,
+  length: number,
+): number {
+  const ipLength = 20 + packet.ipOptions.length;
+  const total = ipLength + length;
+  view.setUint16(ETHERNET_AT + 12, ethernet.TYPE_IPV4);
+  ipv4.write(view, NETWORK_AT, total, 7, ipv4.DONT_FRAGMENT, packet.ttl, 6, from, to);
+  view.setUint8(NETWORK_AT, 0x40 | (ipLength / 4));
+  bytes.set(packet.ipOptions, NETWORK_AT + 20);
+  view.setUint16(NETWORK_AT + 10, 0);
+  view.setUint16(NETWORK_AT + 10, complement(sumBytes(view, NETWORK_AT, NETWORK_AT + ipLength)));
+  return ipv4.pseudoHeaderSum(from, to, 6, length);
+}
+
+function writeIpv6(
+  { view, bytes }: Frame,
+  { ipOptions, ttl, flowLabel }: Packet,
+  from: string,
+  to: string,
+  length: number,
+): number {
+  view.setUint16(ETHERNET_AT + 12, ethernet.TYPE_IPV6);
+  const next = ipOptions.length > 0 ? 60 : 6;
+  const payload = ipOptions.length + length;
+  ipv6.write(view, NETWORK_AT, payload, next, ttl, from, to, 0, flowLabel);
+  if (ipOptions.length > 0) {
+    bytes.set(ipOptions, NETWORK_AT + 40);
+    // One option that is to be skipped by who does not know it.
+    const size = ipOptions.length;
+    bytes.set([6, size / 8 - 1, 0x1e, size - 4], NETWORK_AT + 40);
+  }
+  return ipv6.pseudoHeaderSum(view, NETWORK_AT, 6, length);
 }
 
 /** What a frame holds from its IP header on, and its virtio header: all but the Ethernet addresses. */
@@ -206,15 +274,16 @@ export function translated(packet: Packet, record: SpliceRecord, toBackend: bool
   const optionLength = Math.ceil(packet.options.flatMap(optionBytes).length / 4) * 4;
   return {
     ...packet,
-    from: toIpv4(from.address),
+    from: from.address,
     fromPort: from.port,
-    to: toIpv4(to.address),
+    to: to.address,
     toPort: to.port,
     seq: add(packet.seq, ahead),
     ack: hasAck ? add(packet.ack, -back) : packet.ack,
     window,
     options,
     ttl: packet.ttl - 1,
+    flowLabel: 0,
     gsoSize:
       packet.gsoType === virtio.GSO_NONE
         ? packet.gsoSize
@@ -223,7 +292,13 @@ export function translated(packet: Packet, record: SpliceRecord, toBackend: bool
 }
 
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
-const address = fc.integer({ min: 1, max: 0xffff_ffff });
+const addresses = {
+  4: fc.integer({ min: 1, max: 0xffff_ffff }).map(fromIpv4),
+  6: fc
+    .uint8Array({ minLength: 16, maxLength: 16 })
+    .filter((bytes) => bytes.some((byte) => byte !== 0))
+    .map((bytes) => fromIpv6(String.fromCharCode(...bytes))),
+};
 const port = fc.integer({ min: 1, max: 0xffff });
 const scale = fc.integer({ min: 0, max: 14 });
 const mss = fc.integer({ min: 48, max: 0xffff });
@@ -233,58 +308,66 @@ export const sequence = fc.oneof(
   fc.integer({ min: -2_000, max: 2_000 }).map((near) => near >>> 0),
 );
 
-export const arbitraryRecord: fc.Arbitrary<SpliceRecord> = fc
-  .record({
-    client: address,
-    clientPort: port,
-    virtual: address,
-    virtualPort: port,
-    source: address,
-    sourcePort: port,
-    backend: address,
-    backendPort: port,
-    seqShiftToBackend: sequence,
-    seqShiftToClient: sequence,
-    timestamps: fc.boolean(),
-    a: sequence,
-    b: sequence,
-    clientScale: scale,
-    scaleToClient: scale,
-    scaleToBackend: scale,
-    backendScale: scale,
-    clientSack: fc.boolean(),
-    backendSack: fc.boolean(),
-    clientMss: mss,
-    backendMss: mss,
-    epoch: uint32,
-    home: fc.integer({ min: 0, max: 255 }),
-    service: fc.integer({ min: 0, max: 0xffff }),
-    recovery: fc.integer({ min: 0, max: 2 }),
-  })
-  .filter((r) => r.client !== r.backend || r.virtual !== r.source || r.clientPort !== r.backendPort)
-  .map(
-    ({
-      client,
-      clientPort,
-      virtual,
-      virtualPort,
-      source,
-      sourcePort,
-      backend,
-      backendPort,
-      a,
-      b,
-      ...rest
-    }) => ({
-      ...rest,
-      client: { address: fromIpv4(client), port: clientPort },
-      virtual: { address: fromIpv4(virtual), port: virtualPort },
-      source: { address: fromIpv4(source), port: sourcePort },
-      backend: { address: fromIpv4(backend), port: backendPort },
-      timestampShiftToBackend: rest.timestamps ? a : 0,
-      timestampShiftToClient: rest.timestamps ? b : 0,
-    }),
-  );
+const arbitraryRecordOf = (address: fc.Arbitrary<Address>): fc.Arbitrary<SpliceRecord> =>
+  fc
+    .record({
+      client: address,
+      clientPort: port,
+      virtual: address,
+      virtualPort: port,
+      source: address,
+      sourcePort: port,
+      backend: address,
+      backendPort: port,
+      seqShiftToBackend: sequence,
+      seqShiftToClient: sequence,
+      timestamps: fc.boolean(),
+      a: sequence,
+      b: sequence,
+      clientScale: scale,
+      scaleToClient: scale,
+      scaleToBackend: scale,
+      backendScale: scale,
+      clientSack: fc.boolean(),
+      backendSack: fc.boolean(),
+      clientMss: mss,
+      backendMss: mss,
+      epoch: uint32,
+      home: fc.integer({ min: 0, max: 255 }),
+      service: fc.integer({ min: 0, max: 0xffff }),
+      recovery: fc.integer({ min: 0, max: 2 }),
+    })
+    .filter(
+      (r) => r.client !== r.backend || r.virtual !== r.source || r.clientPort !== r.backendPort,
+    )
+    .map(
+      ({
+        client,
+        clientPort,
+        virtual,
+        virtualPort,
+        source,
+        sourcePort,
+        backend,
+        backendPort,
+        a,
+        b,
+        ...rest
+      }) => ({
+        ...rest,
+        client: { address: client, port: clientPort },
+        virtual: { address: virtual, port: virtualPort },
+        source: { address: source, port: sourcePort },
+        backend: { address: backend, port: backendPort },
+        timestampShiftToBackend: rest.timestamps ? a : 0,
+        timestampShiftToClient: rest.timestamps ? b : 0,
+      }),
+    );
+
+export const arbitraryIpv4Record = arbitraryRecordOf(addresses[4]);
+export const arbitraryIpv6Record = arbitraryRecordOf(addresses[6]);
+/** A record of either family. */
+export const arbitraryRecord = fc.oneof(arbitraryIpv4Record, arbitraryIpv6Record);
 
 const arbitraryOption: fc.Arbitrary<Option> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<Option>({ kind: 'nop' }) },
@@ -324,11 +407,15 @@ function fitting(options: readonly Option[]): Option[] {
 /** Any packet that comes in on one way of a record. */
 export const arbitraryPacket = (record: SpliceRecord, toBackend: boolean): fc.Arbitrary<Packet> => {
   const [from, to] = toBackend ? [record.client, record.virtual] : [record.backend, record.source];
+  const isIpv6 = typeof from.address === 'string';
+  const unit = isIpv6 ? 8 : 4;
+  const train = isIpv6 ? virtio.GSO_TCPV6 : virtio.GSO_TCPV4;
   return fc.record({
-    from: fc.constant(toIpv4(from.address)),
+    from: fc.constant(from.address),
     fromPort: fc.constant(from.port),
-    to: fc.constant(toIpv4(to.address)),
+    to: fc.constant(to.address),
     toPort: fc.constant(to.port),
+    flowLabel: fc.integer({ min: 0, max: isIpv6 ? 0xf_ffff : 0 }),
     seq: sequence,
     ack: sequence,
     flags: fc.integer({ min: 0, max: 255 }),
@@ -337,12 +424,13 @@ export const arbitraryPacket = (record: SpliceRecord, toBackend: boolean): fc.Ar
     payload: fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 40 }),
     ttl: fc.integer({ min: 2, max: 255 }),
     ipOptions: fc
-      .integer({ min: 0, max: 10 })
-      .chain((words) =>
-        fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 4 * words, maxLength: 4 * words }),
+      .integer({ min: 0, max: 40 / unit })
+      .map((count) => count * unit)
+      .chain((length) =>
+        fc.array(fc.integer({ min: 0, max: 255 }), { minLength: length, maxLength: length }),
       ),
     partial: fc.boolean(),
-    gsoType: fc.constantFrom(virtio.GSO_NONE, virtio.GSO_TCPV4, virtio.GSO_TCPV4 | virtio.GSO_ECN),
+    gsoType: fc.constantFrom(virtio.GSO_NONE, train, train | virtio.GSO_ECN),
     gsoSize: fc.integer({ min: 1, max: 0xffff }),
   });
 };
@@ -350,6 +438,15 @@ export const arbitraryPacket = (record: SpliceRecord, toBackend: boolean): fc.Ar
 /** True if both checksums of a frame that is not partial hold. */
 export function isIntact(frame: Frame): boolean {
   const { view } = frame;
+  if (view.getUint8(NETWORK_AT) >> 4 === 6) {
+    // A destination options header is all that stands before a segment here.
+    const first = NETWORK_AT + ipv6.IPV6_LENGTH;
+    const hasOptions = ipv6.nextHeader(view, NETWORK_AT) !== 6;
+    const segment = first + (hasOptions ? 8 * (view.getUint8(first + 1) + 1) : 0);
+    const last = first + ipv6.payloadLength(view, NETWORK_AT);
+    const sum = ipv6.pseudoHeaderSum(view, NETWORK_AT, 6, last - segment);
+    return complement(sumBytes(view, segment, last, sum)) === 0;
+  }
   const length = ipv4.headerLength(view, NETWORK_AT, frame.end);
   const end = NETWORK_AT + ipv4.totalLength(view, NETWORK_AT);
   const at = NETWORK_AT + length;

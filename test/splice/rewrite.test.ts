@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Frame } from '../../src/link/frame.ts';
+import { formOfAddress } from '../../src/splice/form.ts';
 import type { SpliceRecord } from '../../src/splice/record.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import { NETWORK_AT } from '../../src/wire/layout.ts';
@@ -23,7 +24,7 @@ import { Testbed } from './testbed.ts';
 
 /** The frame that comes out for a packet that goes in. */
 function rewritten(packet: Packet, record: SpliceRecord = RECORD): Frame {
-  const bed = new Testbed();
+  const bed = new Testbed({ form: formOfAddress(record.client.address) });
   if (bed.insert(record) < 0) throw new Error('the record was refused');
   expect(bed.handle(packet)).toBe(true);
   expect(bed.sent).toHaveLength(1);
@@ -77,14 +78,17 @@ describe('the whole rewrite', () => {
         };
         fc.pre(packet.ttl > 2);
         fc.pre(packet.gsoType === virtio.GSO_NONE);
-        const there = new Testbed();
-        const back = new Testbed();
+        const form = formOfAddress(record.client.address);
+        const there = new Testbed({ form });
+        const back = new Testbed({ form });
         fc.pre(there.insert(record) >= 0 && back.insert(mirror) >= 0);
         const frame = frameOf(packet);
         expect(there.splicer.handle(frame, there.now)).toBe(true);
         expect(back.splicer.handle(frame, back.now)).toBe(true);
         const { frame: result } = back.sent[0];
-        expect(contents(result)).toEqual(contents(frameOf({ ...packet, ttl: packet.ttl - 2 })));
+        expect(contents(result)).toEqual(
+          contents(frameOf({ ...packet, ttl: packet.ttl - 2, flowLabel: 0 })),
+        );
       }),
       { numRuns: 500 },
     );
@@ -94,7 +98,7 @@ describe('the whole rewrite', () => {
     fc.assert(
       fc.property(anyCase, fc.integer({ min: 1, max: 0xfffe }), ([record, , packet], error) => {
         const full = { ...packet, partial: false };
-        const bed = new Testbed();
+        const bed = new Testbed({ form: formOfAddress(record.client.address) });
         bed.insert(record);
         const frame = frameOf(full);
         const at = tcpAt(full) + tcp.CHECKSUM_AT;
@@ -121,7 +125,7 @@ describe('the whole rewrite', () => {
         const sum = checksumOf(frame, at);
         frame.view.setUint16(at + tcp.CHECKSUM_AT, sum);
         expect(isIntact(frame)).toBe(true);
-        const bed = new Testbed();
+        const bed = new Testbed({ form: formOfAddress(record.client.address) });
         bed.insert(record);
         expect(bed.splicer.handle(frame, bed.now)).toBe(true);
         expect(isIntact(bed.sent[0].frame)).toBe(true);
@@ -135,7 +139,8 @@ describe('the whole rewrite', () => {
 function checksumOf(frame: Frame, at: number): number {
   let total = 6 + frame.end - at;
   const { view } = frame;
-  for (const word of [12, 14, 16, 18]) total += view.getUint16(NETWORK_AT + word);
+  const [from, to] = view.getUint8(NETWORK_AT) >> 4 === 6 ? [8, 40] : [12, 20];
+  for (let word = from; word < to; word += 2) total += view.getUint16(NETWORK_AT + word);
   for (let byte = at; byte < frame.end; byte++) {
     total += (byte - at) % 2 === 0 ? view.getUint8(byte) << 8 : view.getUint8(byte);
   }

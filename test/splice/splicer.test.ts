@@ -1,16 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Frame } from '../../src/link/frame.ts';
+import { IPV6_FORM } from '../../src/splice/form.ts';
 import { splicerCounters } from '../../src/splice/splicer.ts';
 import { NETWORK_AT, VIRTIO_AT } from '../../src/wire/layout.ts';
 import * as virtio from '../../src/wire/virtio.ts';
-import { ANSWER, frameOf, PACKET } from './packets.ts';
+import { ANSWER, ANSWER6, frameOf, PACKET, PACKET6 } from './packets.ts';
 import { Testbed } from './testbed.ts';
 
 function bed(options?: ConstructorParameters<typeof Testbed>[0]): Testbed {
   const made = new Testbed(options);
   made.insert();
   return made;
+}
+
+/** A packet that looks nearly like one of ours. */
+interface OddPacket {
+  readonly change?: (frame: Frame) => void;
+  /** Type and bytes of an extension header. */
+  readonly next?: number;
+  readonly fill?: number[];
 }
 
 const handle = (made: Testbed, frame: Frame): boolean => made.splicer.handle(frame, made.now);
@@ -135,6 +144,115 @@ describe('what is ours and damaged is dropped and counted', () => {
     expect(made.handle({ ...PACKET, ttl })).toBe(true);
     expect(made.sent).toHaveLength(0);
     expect(made.splicer.counters).toEqual({ ...splicerCounters(), ttlExpired: 1 });
+  });
+});
+
+describe('over IPv6', () => {
+  const options = [60, 0, 1, 4, 0, 0, 0, 0];
+  const USUAL = { next: 60, fill: options };
+
+  test('leaves by the next hop of its own way, and is counted', () => {
+    const made = bed({ form: IPV6_FORM });
+    for (const packet of [PACKET6, ANSWER6, ANSWER6]) made.handle(packet);
+    expect(made.resolved).toEqual(['2001:db8:1::31', '2001:db8:a::2']);
+    expect(made.sent.map(({ hop }) => hop)).toEqual([0, 1, 1]);
+    expect(made.splicer.counters).toEqual({
+      ...splicerCounters(),
+      framesToBackend: 1,
+      bytesToBackend: 60,
+      framesToClient: 2,
+      bytesToClient: 120,
+    });
+  });
+
+  test('keeps the traffic class and drops the flow label', () => {
+    const made = bed({ form: IPV6_FORM });
+    const frame = frameOf({ ...PACKET6, flowLabel: 0xf_ffff });
+    frame.view.setUint32(NETWORK_AT, frame.view.getUint32(NETWORK_AT) | 0x0030_0000);
+    expect(handle(made, frame)).toBe(true);
+    expect(made.sent[0].frame.view.getUint32(NETWORK_AT)).toBe(0x6030_0000);
+  });
+
+  test('finds a segment behind extension headers, and counts it', () => {
+    const made = bed({ form: IPV6_FORM });
+    expect(made.handle({ ...PACKET6, ipOptions: options })).toBe(true);
+    expect(made.sent).toHaveLength(1);
+    expect(made.splicer.counters).toMatchObject({ extensionHeaders: 1, framesToBackend: 1 });
+  });
+
+  test.each([
+    { what: 'another flow', change: ({ view }: Frame) => view.setUint16(NETWORK_AT + 40, 9) },
+    { what: 'a fragment', ...USUAL, next: 44 },
+    { what: 'an authenticated packet', ...USUAL, next: 51 },
+    {
+      what: 'a routing header with a way to go',
+      ...USUAL,
+      next: 43,
+      fill: [6, 0, 4, 1, 0, 0, 0, 0],
+    },
+    { what: 'UDP behind options', ...USUAL, fill: [17, 0, 1, 4, 0, 0, 0, 0] },
+    { what: 'options longer than the packet', ...USUAL, fill: [6, 9, 1, 4, 0, 0, 0, 0] },
+    { what: 'options without end', ...USUAL, fill: [60, 0, 1, 4, 0, 0, 0, 0] },
+    {
+      what: 'a version that is not 6',
+      change: ({ view }: Frame) => view.setUint8(NETWORK_AT, 0x45),
+    },
+    {
+      what: 'a length beyond the frame',
+      change: ({ view }: Frame) => view.setUint16(NETWORK_AT + 4, 29),
+    },
+    {
+      what: 'a packet too short for TCP',
+      change: ({ view }: Frame) => view.setUint16(NETWORK_AT + 4, 11),
+    },
+  ])('$what is not ours and stays as it was', ({ change, next, fill }: OddPacket) => {
+    const made = bed({ form: IPV6_FORM });
+    const frame = frameOf({ ...PACKET6, ipOptions: fill ?? [] });
+    change?.(frame);
+    if (next !== undefined) frame.view.setUint8(NETWORK_AT + 6, next);
+    if (fill !== undefined) frame.bytes.set(fill, NETWORK_AT + 40);
+    const before = bytesOf(frame);
+    expect(handle(made, frame)).toBe(false);
+    expect(bytesOf(frame)).toEqual(before);
+    expect(made.splicer.counters).toEqual(splicerCounters());
+  });
+
+  test.each([0, 1])('a hop limit of %i', (ttl) => {
+    const made = bed({ form: IPV6_FORM });
+    expect(made.handle({ ...PACKET6, ttl })).toBe(true);
+    expect(made.splicer.counters).toEqual({ ...splicerCounters(), ttlExpired: 1 });
+  });
+
+  test('a train of the other family is damaged', () => {
+    const made = bed({ form: IPV6_FORM });
+    const train = { ...PACKET6, partial: true, gsoType: virtio.GSO_TCPV4, gsoSize: 1_000 };
+    expect(made.handle(train)).toBe(true);
+    expect(made.splicer.counters).toEqual({ ...splicerCounters(), damaged: 1 });
+  });
+
+  test('a spliced packet changed and cut anywhere: nothing thrown', () => {
+    const made = bed({ form: IPV6_FORM });
+    let taken = 0;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(PACKET6, ANSWER6),
+        fc.constantFrom([], options),
+        fc.array(fc.tuple(fc.nat({ max: 110 }), fc.integer({ min: 0, max: 255 })), {
+          maxLength: 3,
+        }),
+        fc.oneof(fc.constant(0), fc.nat({ max: 70 })),
+        (packet, ipOptions, changes, cut) => {
+          const frame = frameOf({ ...packet, ipOptions });
+          for (const [at, value] of changes) frame.bytes[at] = value;
+          frame.end -= Math.min(cut, frame.end);
+          const before = bytesOf(frame);
+          if (handle(made, frame)) taken++;
+          else expect(bytesOf(frame)).toEqual(before);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    expect(taken).toBeGreaterThan(100);
   });
 });
 

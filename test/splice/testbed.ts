@@ -4,13 +4,15 @@ import { seededRandom } from '../../src/env/random.ts';
 import { type Address, formatAddress } from '../../src/ip/address.ts';
 import { NO_HOP } from '../../src/ip/neighbours.ts';
 import { Frame } from '../../src/link/frame.ts';
+import { IPV4_FORM, type RecordForm } from '../../src/splice/form.ts';
 import type { SpliceRecord } from '../../src/splice/record.ts';
 import { Splicer, type SplicerOptions } from '../../src/splice/splicer.ts';
 import { SpliceTable } from '../../src/splice/table.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
+import * as ipv6 from '../../src/wire/ipv6.ts';
 import { NETWORK_AT } from '../../src/wire/layout.ts';
 import * as tcp from '../../src/wire/tcp.ts';
-import { frameOf, type Packet, RECORD } from './packets.ts';
+import { frameOf, type Packet, RECORD, RECORD6 } from './packets.ts';
 
 export interface Sent {
   readonly frame: Frame;
@@ -30,9 +32,10 @@ export class Testbed {
   stale = 0;
   hasRoute = true;
 
-  constructor(options: Partial<SplicerOptions> & { maximum?: number } = {}) {
+  constructor(options: Partial<SplicerOptions> & { maximum?: number; form?: RecordForm } = {}) {
     this.table = new SpliceTable({
       maximum: options.maximum ?? 100,
+      form: options.form ?? IPV4_FORM,
       random: seededRandom(1),
     });
     this.splicer = new Splicer({
@@ -56,7 +59,7 @@ export class Testbed {
     });
   }
 
-  insert(record: SpliceRecord = RECORD): number {
+  insert(record: SpliceRecord = this.table.form === IPV4_FORM ? RECORD : RECORD6): number {
     return this.table.insert(record, this.now);
   }
 
@@ -78,13 +81,24 @@ export class Testbed {
   }
 
   /** The TCP header of what was sent last, or before. */
-  header(index = -1): { from: number; seq: number; ack: number; flags: number; window: number } {
+  header(index = -1): {
+    from: number | string;
+    seq: number;
+    ack: number;
+    flags: number;
+    window: number;
+  } {
     const sent = this.sent.at(index);
     if (sent === undefined) throw new Error('nothing was sent');
     const { view } = sent.frame;
-    const at = NETWORK_AT + ipv4.headerLength(view, NETWORK_AT, sent.frame.end);
+    const isIpv6 = view.getUint8(NETWORK_AT) >> 4 === 6;
+    const at =
+      NETWORK_AT +
+      (isIpv6 ? 40 : Math.max(20, ipv4.headerLength(view, NETWORK_AT, sent.frame.end)));
     return {
-      from: ipv4.source(view, NETWORK_AT),
+      from: isIpv6
+        ? ipv6.readAddress(view, NETWORK_AT + ipv6.SOURCE_AT)
+        : ipv4.source(view, NETWORK_AT),
       seq: tcp.seq(view, at),
       ack: tcp.ack(view, at),
       flags: tcp.flags(view, at),
