@@ -18,7 +18,11 @@ export interface SimulatedHostOptions {
   tcp?: Omit<TcpOptions, 'ip' | 'clock' | 'timers' | 'random'>;
 }
 
-/** A host with the address 10.0.0.`number` on the simulation's switch. */
+/** The address of host `number`: 10.0.0.`number`, or fd00::`number`. */
+export const hostAddress = (number: number, family: 4 | 6 = 4): Address =>
+  address(family === 4 ? `10.0.0.${number}` : `fd00::${number}`);
+
+/** A host with both addresses of its number on the simulation's switch. */
 export function simulatedHost(
   simulation: Simulation,
   number: number,
@@ -32,8 +36,10 @@ export function simulatedHost(
     random: seededRandom(seed),
     ...(tcp === undefined ? {} : { tcp }),
   });
-  host.ip.addAddress(address(`10.0.0.${number}`));
-  const prefix = parsePrefix('10.0.0.0/24');
-  if (prefix !== undefined) host.ip.addRoute({ prefix });
+  for (const family of [4, 6] as const) {
+    host.ip.addAddress(hostAddress(number, family));
+    const prefix = parsePrefix(family === 4 ? '10.0.0.0/24' : 'fd00::/64');
+    if (prefix !== undefined) host.ip.addRoute({ prefix });
+  }
   return simulation.add(host, port);
 }
