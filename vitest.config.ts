@@ -1,7 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
 /** What builds namespaces and measures itself against timeouts wants the machine for itself. */
-const alone = ['test/lab/**', 'test/e2e/**', 'test/demo/**', 'test/cli/**', 'test/package.test.ts'];
+const alone = [
+  'test/lab/**',
+  'test/e2e/**',
+  'test/demo/**',
+  'test/interop/**',
+  'test/cli/**',
+  'test/package.test.ts',
+];
 
 export default defineConfig({
   test: {
