@@ -8,6 +8,7 @@ export { type Logger, type LogLine, silentLogger } from './env/logger.ts';
 export { type Random, seededRandom, systemRandom } from './env/random.ts';
 export { Timer, Timers } from './env/timers.ts';
 // A host.
+export { keepConnectionsYoung } from './host/engine.ts';
 export { type FastPath, Host, type HostOptions, type Ipv6Options } from './host/host.ts';
 // The Internet protocols.
 export {

@@ -5,6 +5,7 @@
 import { createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parseArgs } from 'node:util';
+import { keepConnectionsYoung } from '../../src/host/engine.ts';
 import { Host } from '../../src/host/host.ts';
 import { parseAddress, parsePrefix } from '../../src/ip/address.ts';
 import { TapLink } from '../../src/link/tap.ts';
@@ -34,6 +35,7 @@ function answer(socket: Duplex): void {
   });
 }
 
+keepConnectionsYoung();
 const iperf3 = new Iperf3Server();
 if (options.tap === undefined) {
   createServer({ noDelay: true }, (socket: Socket) => answer(socket)).listen(80, options.address);

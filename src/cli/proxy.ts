@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { pino } from 'pino';
 import { ConfigError } from '../config/config-error.ts';
 import { splitEndpoint } from '../config/fields.ts';
+import { keepConnectionsYoung } from '../host/engine.ts';
 import { TapLink } from '../link/tap.ts';
 import { AdminServer, healthOf } from '../proxy/admin.ts';
 import { loadProxyConfig, memberConfig, type ProxyConfig } from '../proxy/config.ts';
@@ -38,6 +39,7 @@ Examples:
 }
 
 async function runProxy({ config: file, member: name, ...place }: Options): Promise<void> {
+  keepConnectionsYoung();
   const config = loadProxyConfig(file);
   const member = memberConfig(config, name);
   const logger = pino({ level: config.log.level, base: { member: name } });

@@ -11,7 +11,7 @@ import { NETWORK_AT } from '../wire/layout.ts';
  * Hands the fragments of the packet in `frame` to `emit`, one after the other, built in one frame. The packet has
  * a header without options or extensions, and no checksum is left to the link.
  * @param mtu bytes that a fragment may have, at least 68
- * @param identification of all fragments; IPv4 packets have it in their header already
+ * @param identification of all fragments: 16 bits, or 32 of IPv6
  */
 export function fragment(
   frame: Frame,
@@ -30,14 +30,15 @@ export function fragment(
     part.bytes.set(frame.bytes.subarray(0, start));
     part.bytes.set(frame.bytes.subarray(at, at + length), NETWORK_AT + headers);
     part.end = NETWORK_AT + headers + length;
-    if (four) finishIpv4(part, at - start, more);
+    if (four) finishIpv4(part, at - start, more, identification);
     else finishIpv6(part, at - start, more, identification);
     emit(part);
   }
 }
 
-function finishIpv4({ view, end }: Frame, offset: number, more: boolean): void {
+function finishIpv4({ view, end }: Frame, offset: number, more: boolean, id: number): void {
   view.setUint16(NETWORK_AT + 2, end - NETWORK_AT);
+  view.setUint16(NETWORK_AT + 4, id);
   view.setUint16(NETWORK_AT + 6, (offset >> 3) | (more ? ipv4.MORE_FRAGMENTS : 0));
   view.setUint16(NETWORK_AT + ipv4.CHECKSUM_AT, 0);
   const sum = sumBytes(view, NETWORK_AT, NETWORK_AT + ipv4.IPV4_LENGTH);

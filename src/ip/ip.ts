@@ -94,7 +94,7 @@ export class Ip {
   readonly #local = new LocalAddresses();
   readonly #paths = new PathMtus();
   #identification = 0;
-  /** Identifications of fragments are not to be guessed (RFC 7739). */
+  /** Identifications of IPv6 fragments are not to be guessed (RFC 7739). */
   readonly #random: Random;
 
   constructor({ link, mac, clock, timers, random }: IpOptions) {
@@ -333,9 +333,10 @@ export class Ip {
     virtio.clear(frame.view, VIRTIO_AT);
     let at = IPV4_PAYLOAD_AT;
     if (typeof destination === 'number') {
-      const id = this.#nextIdentification();
       const now = this.#paths.size > 0 ? this.#clock.now() : 0;
       const flags = this.#paths.fragments(destination, now) ? 0 : ipv4.DONT_FRAGMENT;
+      // What nobody may cut needs no name (RFC 6864), and a counter would tell strangers how much we send.
+      const id = flags === 0 ? this.#nextIdentification() : 0;
       writeIpv4(frame, source, destination, protocol, id, flags, TIME_TO_LIVE, trafficClass);
     } else {
       at = IPV6_PAYLOAD_AT;
@@ -359,7 +360,9 @@ export class Ip {
     this.counters.fragmented++;
     this.compose(frame, source, destination, protocol, segment, trafficClass, false);
     let sent = true;
-    fragment(frame, this.pathMtu(destination), this.#random.uint32(), (part) => {
+    const four = typeof destination === 'number';
+    const id = four ? this.#nextIdentification() : this.#random.uint32();
+    fragment(frame, this.pathMtu(destination), id, (part) => {
       sent = this.transmit(part, hop) && sent;
     });
     return sent;

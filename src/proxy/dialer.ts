@@ -102,7 +102,7 @@ class Attempt implements Dial, ConnectionHandler {
         local,
         isFree: (port) => isFree(local, port, endpoint.address, endpoint.port),
         iss,
-        offer,
+        offer: offer === undefined ? undefined : fitting(offer, stack, endpoint.address),
         handler: this,
       });
       const now = stack.clock.now();
@@ -161,6 +161,14 @@ class Attempt implements Dial, ConnectionHandler {
     this.cancel();
     this.next();
   }
+}
+
+/** The client's offer, but no larger segments than fit our packets: IPv6 has longer headers than IPv4. */
+function fitting(offer: Offer, stack: TcpStack, backend: Address): Offer {
+  const most = stack.maximumSegment(backend);
+  if (offer.mss <= most) return offer;
+  const { windowScale, sack, timestamps } = offer;
+  return { mss: most, windowScale, sack, timestamps };
 }
 
 /**

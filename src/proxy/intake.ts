@@ -10,6 +10,7 @@
 import type { Pool } from '../backend/pool.ts';
 import type { Micros } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
+import type { Endpoint } from '../ip/address.ts';
 import type { Done } from '../replication/pending.ts';
 import type { Connection, ConnectionHandler } from '../tcp/connection.ts';
 import type { Dial } from './dialer.ts';
@@ -56,6 +57,14 @@ export class Intake implements ConnectionHandler {
     client.configure({ receiveBuffer: MAX_HELD });
     this.#timer = new Timer(() => this.#expire());
     this.#expireIn(service.headTimeout);
+  }
+
+  get local(): Endpoint {
+    return this.client.local;
+  }
+
+  get remote(): Endpoint {
+    return this.client.remote;
   }
 
   /** True while the flow could still become a splice of this member's. */

@@ -3,7 +3,7 @@ import type { Pool } from '../backend/pool.ts';
 import type { Micros } from '../env/clock.ts';
 import { SECOND } from '../env/clock.ts';
 import type { Host } from '../host/host.ts';
-import { type Endpoint, endpointKey } from '../ip/address.ts';
+import type { Endpoint } from '../ip/address.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Done } from '../replication/pending.ts';
 import type { Replicator } from '../replication/replicator.ts';
@@ -11,6 +11,7 @@ import { formOfFlow, MAX_FLOW_BYTES } from '../splice/form.ts';
 import { canSplice } from '../splice/join.ts';
 import { sourceOf, writeFlow } from '../splice/record.ts';
 import type { Connection, Offer } from '../tcp/connection.ts';
+import { FlowMap } from '../tcp/demux.ts';
 import type { Listener, Recalled } from '../tcp/listener.ts';
 import type { Segment } from '../tcp/segment.ts';
 import { advance, distance } from '../tcp/sequence.ts';
@@ -83,14 +84,14 @@ export class Service {
   readonly #pool: string | undefined;
   readonly #poolNames: ReadonlySet<string>;
   readonly #local: Endpoint;
-  /** By client. */
-  readonly #intakes = new Map<number | string, Intake>();
+  readonly #intakes: FlowMap<Intake>;
   #listener: Listener | undefined;
 
   constructor(context: ServiceContext, number: number, config: ServiceConfig, local: Endpoint) {
     this.#context = context;
     this.#number = number;
     this.#local = local;
+    this.#intakes = new FlowMap(context.host.tcp.flowSeed);
     this.isOpaque = config.protocol === 'tcp';
     if (config.protocol === 'http') {
       this.#routes = new RouteTable(config.routes);
@@ -117,8 +118,7 @@ export class Service {
       accept: (client) => {
         client.snd.noDelay = true;
         const intake = new Intake(this, client);
-        this.#intakes.set(keyOf(client.remote), intake);
-        counters.pending++;
+        if (this.#intakes.add(intake)) counters.pending++;
         return intake;
       },
     });
@@ -128,7 +128,7 @@ export class Service {
   close(): void {
     this.#listener?.close();
     this.#listener = undefined;
-    for (const intake of [...this.#intakes.values()]) intake.yield();
+    for (const intake of Array.from(this.#intakes.values())) intake.yield();
   }
 
   /**
@@ -137,7 +137,7 @@ export class Service {
    * @returns false if ours prevails
    */
   concede(client: Endpoint, wins: boolean): boolean {
-    const intake = this.#intakes.get(keyOf(client));
+    const intake = this.#intakeOf(client);
     if (intake === undefined) return true;
     if (wins && intake.isCommitting) return false;
     intake.yield();
@@ -161,10 +161,11 @@ export class Service {
   }
 
   ended(intake: Intake): void {
-    const key = keyOf(intake.client.remote);
-    if (this.#intakes.get(key) !== intake) return;
-    this.#intakes.delete(key);
-    this.#context.counters.pending--;
+    if (this.#intakes.delete(intake)) this.#context.counters.pending--;
+  }
+
+  #intakeOf({ address, port }: Endpoint): Intake | undefined {
+    return this.#intakes.get(this.#local.address, this.#local.port, address, port);
   }
 
   poolFor(host: string, path: string): Pool | undefined {
@@ -270,8 +271,6 @@ export class Service {
     return recalled !== undefined && continues(segment, recalled) ? recalled : undefined;
   }
 }
-
-const keyOf = ({ address, port }: Endpoint): number | string => endpointKey(address, port);
 
 /** True if a segment can be the next one of a connection as it was logged, and not of an earlier one. */
 function continues({ seq, ack }: Segment, { irs, iss, received }: Recalled): boolean {

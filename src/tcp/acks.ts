@@ -18,7 +18,7 @@ import { persistInterval } from './rtt.ts';
 import type { Segment } from './segment.ts';
 import { sendNew, unsent } from './sender.ts';
 import { advance, distance, isAfter, isBefore } from './sequence.ts';
-import { challenge } from './validate.ts';
+import { challenge, takeTimestamp } from './validate.ts';
 import { controlWindow } from './window-use.ts';
 
 const facts = new AckFacts();
@@ -34,6 +34,8 @@ export function takeAcknowledgment(connection: Connection, segment: Segment, now
     challenge(connection, segment, now);
     return false;
   }
+  // Only now: a stranger who guesses the one number alone must not make the peer's timestamps look old.
+  takeTimestamp(connection, segment, now);
   const released = apply(connection, segment, now);
   if (released > 0) {
     connection.recovery.bytesAcked += released;

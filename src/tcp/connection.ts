@@ -17,10 +17,9 @@ import {
   type ConnectionOptions,
   discardArrived,
   type Offer,
-  resetArrived,
 } from './handler.ts';
 import { type TcpInfo, tcpInfo } from './info.ts';
-import { keepaliveState, onKeepalive } from './keepalive.ts';
+import { keepaliveState, onKeepalive, switchKeepalive } from './keepalive.ts';
 import { applySettings, type EcnMode, type TcpSettings } from './options.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
 import { readerTook } from './receive-window.ts';
@@ -94,6 +93,8 @@ export class Connection {
   heardAt: Micros;
   /** The user has gone without a reset: what is left to do has a limit. */
   orphaned = false;
+  /** Nobody reads any more: new text after our FIN is answered by a reset (RFC 9293, 3.6.1; RFC 2525, 2.17). */
+  refusesText = false;
   /** Whether we ask for ECN, and take it when asked. */
   ecnMode: EcnMode;
   /** What the user allows us to send in a segment, options included (TCP_MAXSEG). */
@@ -109,6 +110,8 @@ export class Connection {
   /** A segment is being handled: what the user reads meanwhile is acknowledged afterwards. */
   arriving = false;
   hasRead = false;
+  /** Its place among the connections in SYN-SENT. */
+  place = -1;
   /** The owner of a half-open passive connection: who hears of it once it is established. */
   onAccept: ((connection: Connection) => void) | undefined;
   #hop: Hop = NO_HOP;
@@ -275,7 +278,8 @@ export class Connection {
     }
     if (!this.orphaned) this.stack.orphans++;
     this.orphaned = true;
-    this.handler = { onReadable: arriving === 'discard' ? discardArrived : resetArrived };
+    this.handler = { onReadable: discardArrived };
+    this.refusesText = arriving === 'reset';
     discardArrived(this);
     this.end();
     if (this.state === 'fin-wait-2') {
@@ -316,8 +320,7 @@ export class Connection {
   }
 
   setKeepalive(idle: Micros | undefined): void {
-    if (idle !== undefined) this.keepalive.idle = idle;
-    this.keepalive.at = idle === undefined ? NEVER : this.stack.clock.now() + idle;
+    switchKeepalive(this.keepalive, idle, this.stack.clock.now());
     this.arm();
   }
 

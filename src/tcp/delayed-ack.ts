@@ -141,7 +141,7 @@ export function onAckTimer(connection: Connection, now: Micros): void {
  * @param length its payload: an answer soon after what it answers means that the sides speak in turn
  */
 export function acknowledged(
-  { ack, rcv, count, mss }: Connection,
+  { ack, rcv }: Connection,
   acknowledgment: number,
   length: number,
   now: Micros,
@@ -156,7 +156,6 @@ export function acknowledged(
   ack.pushed = 0;
   ack.at = NEVER;
   if (length === 0) return;
-  count.dataSegmentsOut += length <= mss ? 1 : Math.ceil(length / mss);
   if (now - ack.receivedAt < ack.timeout) ack.interactive = true;
 }
 

@@ -41,8 +41,3 @@ export interface ConnectionOptions {
 export function discardArrived(connection: Connection): void {
   while (connection.read() !== undefined);
 }
-
-/** Tells a peer that goes on sending that nobody listens (RFC 9293, 3.6.1; RFC 2525, 2.17). */
-export function resetArrived(connection: Connection): void {
-  connection.abort();
-}

@@ -12,6 +12,7 @@ import { output } from './sender.ts';
 import { advance, distance, isAfter } from './sequence.ts';
 import { takeData, takeFin } from './text.ts';
 import { sendAck, transmitSyn } from './transmit.ts';
+import { takeTimestamp } from './validate.ts';
 import { beginSending } from './window-use.ts';
 
 /** RFC 9293, MUST-15: what a peer that names no MSS takes, over IPv4 and IPv6. */
@@ -208,6 +209,7 @@ export function completePassive(connection: Connection, segment: Segment, now: M
     stack.reset(segment);
     return false;
   }
+  takeTimestamp(connection, segment, now);
   snd.una = segment.ack;
   snd.wnd = segment.window << negotiated.sendScale;
   snd.maxWnd = Math.max(snd.maxWnd, snd.wnd);

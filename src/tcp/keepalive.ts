@@ -15,6 +15,17 @@ export const keepaliveState = (): KeepaliveState => ({
   at: NEVER,
 });
 
+/** On, with this silence before the first probe; or off, and then no probe that is out counts any more. */
+export function switchKeepalive(
+  keepalive: KeepaliveState,
+  idle: Micros | undefined,
+  now: Micros,
+): void {
+  keepalive.sent = 0;
+  if (idle !== undefined) keepalive.idle = idle;
+  keepalive.at = idle === undefined ? NEVER : now + idle;
+}
+
 /** The peer has answered. */
 export function restartKeepalive(keepalive: KeepaliveState, now: Micros): void {
   keepalive.sent = 0;

@@ -1,9 +1,9 @@
 // Passive opens: with a half-open connection for each SYN, or with none, by cookie.
 import { type Micros, SECOND } from '../env/clock.ts';
-import type { Address, Endpoint } from '../ip/address.ts';
+import { type Address, type Endpoint, fromIpv4 } from '../ip/address.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as wire from '../wire/tcp-options.ts';
-import type { Connection, ConnectionHandler, Offer } from './connection.ts';
+import { Connection, type ConnectionHandler, type Offer } from './connection.ts';
 import { type CookieOptions, Cookies, decodeTimestamp, encodeTimestamp } from './cookie.ts';
 import { TcpError } from './errors.ts';
 import { establish, openPassively, type Remembered, synAckWindow } from './handshake.ts';
@@ -74,8 +74,11 @@ export class Listener {
   #halfOpen = 0;
   #closed = false;
 
+  /** @throws TcpError EINVAL for settings that no connection can have */
   constructor(stack: TcpStack, options: ListenOptions) {
     this.#stack = stack;
+    const { settings, local } = options;
+    if (settings !== undefined) checkSettings(stack, settings, local.port);
     this.options = options;
     this.#cookies = options.cookieKey === undefined ? undefined : new Cookies(options.cookieKey);
   }
@@ -301,6 +304,14 @@ export class Listener {
     connection.handler = this.options.accept(connection);
     if (this.#stack.isLive(connection)) connection.handler.onConnect?.(connection);
   }
+}
+
+/** Tries settings on a connection that nobody gets: a stranger's SYN would be too late to find out. */
+function checkSettings(stack: TcpStack, settings: TcpSettings, port: number): void {
+  const nowhere = { address: fromIpv4(0), port };
+  const offer = stack.offerFor(nowhere.address);
+  const ends = { local: nowhere, remote: nowhere };
+  new Connection({ stack, ...ends, iss: 0, offer, handler: {} }).configure(settings);
 }
 
 function flowOf(segment: Segment) {

@@ -4,12 +4,14 @@ import { ACK, RST, SYN } from '../wire/tcp.ts';
 import { takeAcknowledgment } from './acks.ts';
 import type { Connection } from './connection.ts';
 import { acknowledge, afterReading } from './delayed-ack.ts';
+import { TcpError } from './errors.ts';
 import { completePassive, isCrossingSynAck, repeatSynAck, synSent } from './handshake.ts';
 import { restartKeepalive } from './keepalive.ts';
 import type { Segment } from './segment.ts';
 import { output } from './sender.ts';
+import { advance, isAfter } from './sequence.ts';
 import { takeData, takeFin } from './text.ts';
-import { challenge, isAcceptable, isExactReset, resetByPeer, takeTimestamp } from './validate.ts';
+import { challenge, isAcceptable, isExactReset, resetByPeer } from './validate.ts';
 
 /** Handles one segment; afterwards all that it calls for has been sent. */
 export function segmentArrives(connection: Connection, segment: Segment, now: Micros): void {
@@ -44,7 +46,6 @@ function process(connection: Connection, segment: Segment, now: Micros): void {
   }
   // Fifth, ACK.
   if (!segment.has(ACK)) return;
-  takeTimestamp(connection, segment, now);
   if (connection.state === 'syn-received') {
     if (!completePassive(connection, segment, now)) return;
     if (!connection.stack.isLive(connection)) return;
@@ -56,6 +57,11 @@ function process(connection: Connection, segment: Segment, now: Micros): void {
   if (connection.keepalive.sent > 0) restartKeepalive(connection.keepalive, now);
   if (crossing) connection.ack.scheduled = connection.ack.immediate = true;
   else {
+    if (connection.refusesText && isUnwanted(connection, segment)) {
+      connection.stack.answerReset(segment);
+      connection.close(new TcpError('ECONNRESET', 'the peer sent what nobody reads'));
+      return;
+    }
     // Seventh and eighth, the text and the FIN.
     takeData(connection, segment, now);
     takeFin(connection, segment, now);
@@ -63,4 +69,10 @@ function process(connection: Connection, segment: Segment, now: Micros): void {
   }
   output(connection, now);
   acknowledge(connection, now);
+}
+
+/** New text, also such as comes too early, after our FIN. */
+function isUnwanted({ state, rcv }: Connection, { seq, length }: Segment): boolean {
+  if (state !== 'fin-wait-1' && state !== 'fin-wait-2') return false;
+  return length > 0 && isAfter(advance(seq, length), rcv.nxt);
 }

@@ -4,7 +4,7 @@ import { type Micros, NEVER } from '../env/clock.ts';
 import { FIN, PSH } from '../wire/tcp.ts';
 import type { Connection } from './connection.ts';
 import { startPersist } from './persist.ts';
-import { inFlight, segmentSize, segmentsOf } from './recovery/flight.ts';
+import { halfWindow, inFlight, segmentSize, segmentsOf } from './recovery/flight.ts';
 import { markOversized, retransmitLost } from './recovery/retransmit.ts';
 import { NOTHING_SENT, PUSHED, RECORD_END } from './recovery/sent-queue.ts';
 import { isReducing } from './recovery/state.ts';
@@ -60,7 +60,8 @@ export function pushWritten(
   const base = snd.una === snd.iss ? advance(snd.iss, 1) : snd.una;
   const end = advance(base, sendBuffer.length);
   if (!more) snd.pushEnd = end;
-  if (recordEnd) {
+  // Two ends at one place, or one where sending is already, would make a segment without bytes.
+  if (recordEnd && end !== snd.nxt && snd.recordEnds?.at(-1) !== end) {
     snd.recordEnds ??= [];
     snd.recordEnds.push(end);
   }
@@ -85,7 +86,8 @@ export function sendNew(connection: Connection, now: Micros, manner: Manner): bo
   if (available === 0 && !snd.finQueued) return false;
   if (recovery.packetsOut === 0) restartAfterIdle(connection, now);
   const size = segmentSize(connection);
-  const record = Math.min(available, recordLength(connection, available), MAX_RECORD);
+  const piece = pieceLeft(connection, size);
+  const record = Math.min(available, recordLength(connection, available), piece);
   const last = record === available;
   const fin = last && snd.finQueued;
   let quota = windowQuota(connection);
@@ -108,8 +110,24 @@ export function sendNew(connection: Connection, now: Micros, manner: Manner): bo
   return manner !== 'probe';
 }
 
-/** Linux builds no larger piece of what it has to send. */
-const MAX_RECORD = 65_535;
+/** Payload bytes of a piece: as large as a train may be, but not more than half of the peer's largest window. */
+const pieceSize = (connection: Connection, size: number): number => {
+  const bound = halfWindow(connection.snd);
+  return Math.max(size, Math.min(maximumTrain(connection), bound - (bound % size)));
+};
+
+/**
+ * What is left of the piece that is to be sent. Linux cuts what is written into pieces of whole segments, and
+ * sends each of them when a segment of it fits into the peer's window: so a window is not filled with crumbs.
+ */
+function pieceLeft(connection: Connection, size: number): number {
+  const { snd } = connection;
+  const most = pieceSize(connection, size);
+  const left = distance(advance(snd.pieceAt, most), snd.nxt);
+  if (left > 0 && left <= most) return left;
+  snd.pieceAt = snd.nxt;
+  return most;
+}
 
 /** Whole segments as far as both windows reach; the rest of the data too if Nagle's rule lets it. */
 function trainLength(
@@ -146,12 +164,14 @@ function isHeldBack({ snd, recovery }: Connection, manner: Manner): boolean {
   return isAfter(snd.smallEnd, snd.una) && !isAfter(snd.smallEnd, snd.nxt);
 }
 
-/** PSH where Linux sets it: at the end of a write, of a train, and when half of the window had none. */
-function flagsFor({ snd }: Connection, length: number, size: number, fin: boolean): number {
+/** PSH where Linux sets it: at the end of a write, and of a piece when half of the window had none. */
+function flagsFor(connection: Connection, length: number, size: number, fin: boolean): number {
+  const { snd } = connection;
   const end = advance(snd.nxt, length);
-  const pushed =
-    length > size ||
-    (length > 0 && (end === snd.pushEnd || distance(end, snd.pushedAt) > snd.maxWnd >> 1));
+  const overdue =
+    distance(end, snd.pushedAt) > snd.maxWnd >> 1 &&
+    end === advance(snd.pieceAt, pieceSize(connection, size));
+  const pushed = length > 0 && (end === snd.pushEnd || overdue);
   return (pushed ? PSH : 0) | (fin ? FIN : 0);
 }
 
@@ -174,6 +194,10 @@ export function push(connection: Connection, length: number, flags: number, now:
   if (fin) snd.finSent = true;
   if (connection.sent === NOTHING_SENT) connection.sent = stack.sentQueues.take();
   const marks = ((flags & PSH) !== 0 ? PUSHED : 0) | (takeRecordEnd(snd, end) ? RECORD_END : 0);
+  // What is written from now on begins a piece of its own.
+  if ((marks & RECORD_END) !== 0 || distance(end, snd.una) >= connection.sendBuffer.length) {
+    snd.pieceAt = end;
+  }
   const sequenceLength = length + (fin ? 1 : 0);
   connection.sent.push(start, sequenceLength, segments, marks, now, recovery.delivered);
   recovery.packetsOut += segments;

@@ -1,5 +1,6 @@
 // Listening as Node does it: a server that emits its connections as streams.
 import { EventEmitter } from 'node:events';
+import { Roster } from '../env/roster.ts';
 import { formatAddress, isIpv6 } from '../ip/address.ts';
 import type { ListenEndpoint, Listener, ListenOptions } from './listener.ts';
 import { TcpSocket, type TcpSocketOptions } from './socket.ts';
@@ -18,7 +19,7 @@ export interface TcpServerEvents {
 export class TcpServer extends EventEmitter<TcpServerEvents> {
   readonly #stack: TcpStack;
   readonly #options: TcpSocketOptions;
-  readonly #sockets = new Set<TcpSocket>();
+  readonly #sockets = new Roster<{ readonly socket: TcpSocket; place: number }>();
   #listener: Listener | undefined;
 
   constructor(stack: TcpStack, options: TcpSocketOptions = {}) {
@@ -43,8 +44,12 @@ export class TcpServer extends EventEmitter<TcpServerEvents> {
       local,
       accept: (connection) => {
         const socket = new TcpSocket(this.#options).attach(connection);
-        this.#sockets.add(socket);
-        socket.once('close', () => this.#ended(socket));
+        const seat = { socket, place: -1 };
+        this.#sockets.add(seat);
+        socket.once('close', () => {
+          this.#sockets.delete(seat);
+          this.#ended();
+        });
         this.emit('connection', socket);
         return socket;
       },
@@ -74,12 +79,11 @@ export class TcpServer extends EventEmitter<TcpServerEvents> {
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise<void>((resolve) => this.once('close', resolve));
     this.close();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const { socket } of this.#sockets.list()) socket.destroy();
     await closed;
   }
 
-  #ended(socket: TcpSocket): void {
-    this.#sockets.delete(socket);
+  #ended(): void {
     if (this.#listener === undefined && this.#sockets.size === 0) this.emit('close');
   }
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Clock, Micros } from '../env/clock.ts';
 import { SECOND } from '../env/clock.ts';
 import type { Random } from '../env/random.ts';
+import { Roster } from '../env/roster.ts';
 import type { Timers } from '../env/timers.ts';
 import type { Address, Endpoint } from '../ip/address.ts';
 import { type Ip, isTransportIntact } from '../ip/ip.ts';
@@ -39,6 +40,9 @@ const MEBI = 1_048_576;
 
 export type { ConnectOptions, TcpOptions } from './stack-options.ts';
 
+/** Hashed with the key of the initial numbers to seed tables of flows; shorter than any flow. */
+const FLOW_SEED = Uint32Array.of(0);
+
 export class TcpStack implements Protocol {
   readonly counters = tcpCounters();
   readonly ip: Ip;
@@ -58,8 +62,10 @@ export class TcpStack implements Protocol {
   readonly slowStartAfterIdle: boolean;
   /** Connections whose users have gone. */
   orphans = 0;
+  /** Seeds tables of this host's flows. */
+  readonly flowSeed: number;
   /** Connections in SYN-SENT. */
-  readonly connecting = new Set<Connection>();
+  readonly connecting = new Roster<Connection>();
   /** The frame in which segments are built; free again as soon as one is sent. */
   readonly frame = new Frame();
   /** Whether a segment of an unknown flow may be answered by RST; when absent it may. */
@@ -67,7 +73,7 @@ export class TcpStack implements Protocol {
   readonly #maximumConnections: number;
   readonly #maximumOrphans: number;
   readonly #segment: Segment;
-  readonly #connections = new FlowMap<Connection>();
+  readonly #connections: FlowMap<Connection>;
   readonly #listeners = new Listeners();
   readonly #ports: Ports;
   readonly #random: Random;
@@ -81,7 +87,6 @@ export class TcpStack implements Protocol {
     this.timers = options.timers;
     this.memory = new Memory(options.memoryLimit ?? DEFAULT_MEMORY_LIMIT);
     const { timeWait = 60 * SECOND, maximumTimeWait = 16_384 } = options;
-    this.timeWaits = new TimeWaits(this, timeWait, maximumTimeWait);
     this.congestionControl = chosenControl(options.congestionControl);
     this.receiveLimit = options.receiveLimit ?? 6 * MEBI;
     this.receiveInitial = Math.min(options.receiveInitial ?? INITIAL_WINDOW, this.receiveLimit);
@@ -95,6 +100,9 @@ export class TcpStack implements Protocol {
     this.#segment = new Segment(new Packet(this.frame));
     this.#random = options.random;
     this.#isnKey = this.newKey();
+    this.flowSeed = siphash(this.#isnKey, FLOW_SEED, FLOW_SEED.length);
+    this.#connections = new FlowMap(this.flowSeed);
+    this.timeWaits = new TimeWaits(this, timeWait, maximumTimeWait);
     this.#ports = new Ports(this.newKey());
     // A host that starts again must not send timestamps older than those it sent before: time of day
     // does not stand still meanwhile.
@@ -261,7 +269,9 @@ export class TcpStack implements Protocol {
 
   /** A segment for a connection in TIME-WAIT: perhaps a SYN that may begin the next one. */
   #late(waiting: TimeWaitRecord, segment: Segment, now: Micros): void {
-    const iss = this.timeWaits.receive(waiting, segment, now);
+    const { destination } = segment.packet;
+    const listens = this.#listeners.find(destination, segment.destinationPort) !== undefined;
+    const iss = this.timeWaits.receive(waiting, segment, listens, now);
     if (iss === undefined) return;
     this.timeWaits.forget(waiting);
     this.#unknown(segment, now, iss);
@@ -286,7 +296,7 @@ export class TcpStack implements Protocol {
 
   /** A next hop does not answer: whoever is connecting through it learns so now. */
   unreachable(neighbour: Address): void {
-    for (const connection of [...this.connecting]) {
+    for (const connection of this.connecting.list()) {
       if (this.ip.routes.nextHop(connection.remote.address) !== neighbour) continue;
       connection.close(new TcpError('EHOSTUNREACH', 'the next hop does not answer'));
     }
@@ -299,6 +309,11 @@ export class TcpStack implements Protocol {
       this.counters.resetsWithheld++;
       return;
     }
+    this.answerReset(segment);
+  }
+
+  /** Resets the sender of a segment, with the numbers that it expects. */
+  answerReset(segment: Segment): void {
     const { packet } = segment;
     const at = this.ip.payloadAt(packet.source);
     const length = segment.length + (segment.has(tcp.SYN) ? 1 : 0) + (segment.has(tcp.FIN) ? 1 : 0);

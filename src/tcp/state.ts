@@ -60,6 +60,8 @@ export interface SendState {
   /** The end of the last write that asked for PSH, and of the last segment that carried it. */
   pushEnd: number;
   pushedAt: number;
+  /** Where the piece begins in which what waits is handed over next (Linux: the first unsent skb). */
+  pieceAt: number;
   /** Where records of the user end that have not been sent (MSG_EOR); absent until there is one. */
   recordEnds: number[] | undefined;
 }
@@ -253,6 +255,7 @@ export const sendState = (iss: number): SendState => ({
   smallEnd: iss,
   pushEnd: iss,
   pushedAt: iss,
+  pieceAt: iss,
   recordEnds: undefined,
 });
 

@@ -127,12 +127,14 @@ export function takeFin(connection: Connection, segment: Segment, now: Micros): 
     if (!isWithin(connection, at)) return;
     rcv.finAt = at;
     ack.scheduled = true;
-    ack.immediate = true;
+    if (at !== rcv.nxt) ack.immediate = true;
   }
   if (rcv.finReceived || rcv.finAt !== rcv.nxt || !connection.stack.isLive(connection)) return;
   switch (connection.state) {
     case 'established':
       connection.state = 'close-wait';
+      // Our own FIN is likely to follow at once, and to acknowledge this one too: as on Linux, it is waited for.
+      ack.interactive = true;
       break;
     case 'fin-wait-1':
       connection.state = 'closing';
@@ -146,7 +148,7 @@ export function takeFin(connection: Connection, segment: Segment, now: Micros): 
   rcv.edge = isBefore(rcv.edge, rcv.nxt) ? rcv.nxt : rcv.edge;
   rcv.finReceived = true;
   ack.scheduled = true;
-  ack.immediate = true;
+  if (connection.state !== 'close-wait' || !segment.has(FIN)) ack.immediate = true;
   connection.receiveBuffer.dropGaps();
   connection.handler.onEnd?.(connection);
   if (connection.state === 'fin-wait-2') connection.enterTimeWait(now);

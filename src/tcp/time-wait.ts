@@ -40,7 +40,7 @@ export class TimeWaits {
   readonly #stack: TcpStack;
   readonly #duration: Micros;
   readonly #maximum: number;
-  readonly #flows = new FlowMap<TimeWaitRecord>();
+  readonly #flows: FlowMap<TimeWaitRecord>;
   /** The same, those that end first at the front: every wait has the same length. */
   readonly #order = new Set<TimeWaitRecord>();
   readonly #timer: Timer;
@@ -49,6 +49,7 @@ export class TimeWaits {
     this.#stack = stack;
     this.#duration = duration;
     this.#maximum = maximum;
+    this.#flows = new FlowMap(stack.flowSeed);
     this.#timer = new Timer((now) => this.#expire(now));
   }
 
@@ -101,15 +102,22 @@ export class TimeWaits {
 
   /**
    * A segment for a connection in TIME-WAIT.
+   * @param mayBegin whether somebody listens who could take a new connection: without, a forged SYN would end the wait
    * @returns the initial sequence number with which a listener may begin a new connection, or undefined if the
    *   segment is done with
    */
-  receive(record: TimeWaitRecord, segment: Segment, now: Micros): number | undefined {
+  receive(
+    record: TimeWaitRecord,
+    segment: Segment,
+    mayBegin: boolean,
+    now: Micros,
+  ): number | undefined {
     const { options: told } = segment;
     const stamped = record.timestampOffset !== undefined && told.hasTimestamps;
     const age = stamped ? distance(told.timestampValue, record.recent) : 0;
     const old = stamped && age < 0 && !segment.has(tcp.RST);
-    if (!old && isNewLife(record, segment, age)) return advance(record.sendNext, NEXT_LIFE);
+    if (mayBegin && !old && isNewLife(record, segment, age))
+      return advance(record.sendNext, NEXT_LIFE);
     // RFC 1337: a reset must not cut TIME-WAIT short.
     if (segment.has(tcp.RST)) return undefined;
     const length = segment.length + (segment.flags & (tcp.SYN | tcp.FIN) ? 1 : 0);

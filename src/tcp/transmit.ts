@@ -89,7 +89,9 @@ export function send(
     from += size;
     if (stack.ip.link.offload && !ecn.cwr) break;
   }
-  transmit(connection, advance(seq, from), flags, length - from, now);
+  // As Linux, so that a receiver that joins segments passes the train on at once.
+  const pushed = length > size ? tcp.PSH : 0;
+  transmit(connection, advance(seq, from), flags | pushed, length - from, now);
 }
 
 /**

@@ -74,6 +74,7 @@ export function beginSending(connection: Connection, now: Micros): void {
   // RFC 5681, 3.1: a SYN that was lost more than once warns of congestion (one may be a slow peer).
   if (retransmit.timeouts > 1) congestion.cwnd = 1;
   retransmit.at = NEVER;
+  recovery.totalRetrans = retransmit.timeouts;
   retransmit.timeouts = 0;
   recovery.point = snd.una;
   recovery.rackEnd = snd.una;
@@ -81,6 +82,7 @@ export function beginSending(connection: Connection, now: Micros): void {
   congestion.usedAt = now;
   snd.sentAt = now;
   snd.pushedAt = snd.una;
+  snd.pieceAt = snd.una;
   snd.smallEnd = snd.una;
 }
 

@@ -15,7 +15,6 @@ export const PROTOCOL_UNREACHABLE = 2;
 export const PORT_UNREACHABLE = 3;
 export const FRAGMENTATION_NEEDED = 4;
 /** Codes of `TIME_EXCEEDED`. */
-export const TTL_EXCEEDED = 0;
 export const REASSEMBLY_TIME_EXCEEDED = 1;
 
 export const type = (view: DataView, at: number): number => view.getUint8(at);

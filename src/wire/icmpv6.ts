@@ -16,12 +16,8 @@ export const NEIGHBOUR_ADVERTISEMENT = 136;
 export const REDIRECT = 137;
 
 /** Codes of `UNREACHABLE`. */
-export const NO_ROUTE = 0;
-export const PROHIBITED = 1;
-export const ADDRESS_UNREACHABLE = 3;
 export const PORT_UNREACHABLE = 4;
 /** Codes of `TIME_EXCEEDED`. */
-export const HOP_LIMIT_EXCEEDED = 0;
 export const REASSEMBLY_TIME_EXCEEDED = 1;
 
 export const CHECKSUM_AT = 2;

@@ -47,6 +47,24 @@ test('an echo request is answered with all that it carries', () => {
   expect(ethernet.destination(reply.view, ETHERNET_AT)).toBe(NEIGHBOUR_MAC);
 });
 
+test('identifications tell a stranger nothing, and tell apart what may be cut', () => {
+  const bench = new Bench().acquainted();
+  const ids = (): number[] => bench.sent().map(({ view }) => ipv4.identification(view, NETWORK_AT));
+  const echo = (length: number): Frame =>
+    ipFrame(1, icmpBody(icmp.ECHO, 0, 1, new Uint8Array(length)));
+  bench.arrive(echo(10), echo(10));
+  expect(ids()).toEqual([0, 0]);
+  bench.host.ip.learnPathMtu(NEIGHBOUR, 1_000);
+  bench.arrive(echo(1_400), echo(1_400));
+  const [first, second, third, fourth] = ids();
+  expect([first, third]).toEqual([second, fourth]);
+  expect(first).not.toBe(third);
+  bench.host.ip.learnPathMtu(NEIGHBOUR, 500);
+  bench.arrive(echo(10), echo(10));
+  const [fifth, sixth] = ids();
+  expect(new Set([first, third, fifth, sixth]).size).toBe(4);
+});
+
 test('a service address answers, too', () => {
   const bench = new Bench().acquainted();
   bench.arrive(ipFrame(1, icmpBody(icmp.ECHO, 0, 1, new Uint8Array(0)), { to: SERVICE }));

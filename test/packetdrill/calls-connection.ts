@@ -61,7 +61,7 @@ const listen: Handler = (call) => {
       local: { address: world.ends.local, port: found.port ?? world.ends.bindPort },
       backlog,
       settings: firstSettings(found.options, world.configuration),
-      offer: () => world.offer(),
+      offer: () => world.offer(firstSettings(found.options, world.configuration)),
       accept: (connection) => {
         const child = new TcpSocket(new Map(found.options));
         child.connection = connection;
@@ -112,12 +112,13 @@ function open(call: Call, found: TcpSocket): Outcome {
   }
   try {
     const port = portOf(call, 1);
+    const settings = firstSettings(found.options, configuration);
     found.connection = host.tcp.connect({
       local: ends.local,
       localPort: found.port,
       remote: { address: ends.remote, port: port ?? ends.connectPort },
-      offer: world.offer(),
-      settings: firstSettings(found.options, world.configuration),
+      offer: world.offer(settings),
+      settings,
       handler: found,
     });
   } catch (error) {
@@ -138,7 +139,10 @@ const shutdown: Handler = (call) => {
   if (how < 0 || how > 2) return fail('EINVAL');
   const { connection } = found;
   if (connection === undefined || found.ended || !found.established) return fail('ENOTCONN');
-  if (how !== 1) found.readShut = true;
+  if (how !== 1) {
+    found.readShut = true;
+    connection.refusesText = true;
+  }
   if (how !== 0) {
     found.writeShut = true;
     connection.end();

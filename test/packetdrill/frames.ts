@@ -34,6 +34,8 @@ export interface Observed extends TcpFields, IpFields {
   readonly at: number;
   readonly options: readonly OptionSpec[];
   readonly length: number;
+  /** It stands for several segments that left together. */
+  readonly isTrain?: boolean;
 }
 
 /** A segment's bytes, its checksum still zero. */

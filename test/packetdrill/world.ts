@@ -6,6 +6,7 @@ import { parsePrefix } from '../../src/ip/address.ts';
 import type { Frame } from '../../src/link/frame.ts';
 import { VirtualClock } from '../../src/sim/virtual-clock.ts';
 import type { Connection, Offer } from '../../src/tcp/connection.ts';
+import type { TcpSettings } from '../../src/tcp/options.ts';
 import { ETHERNET_AT, NETWORK_AT } from '../../src/wire/layout.ts';
 import { type Ends, LOCAL_MAC, PEER_PORT, REMOTE_MAC } from './addresses.ts';
 import type { Configuration } from './configuration.ts';
@@ -84,9 +85,9 @@ export class World {
   }
 
   /** What our SYNs offer. */
-  offer(): Offer {
+  offer(settings: TcpSettings): Offer {
     const { timestamps, windowScaling, sack } = this.configuration;
-    const offer = this.host.tcp.offerFor(this.ends.remote);
+    const offer = this.host.tcp.offerFor(this.ends.remote, settings);
     const windowScale = windowScaling ? offer.windowScale : -1;
     return { ...offer, timestamps, sack, windowScale };
   }

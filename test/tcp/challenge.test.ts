@@ -1,6 +1,6 @@
 // What a stranger may try (RFC 5961, RFC 7323, RFC 1337).
 import { expect, test } from 'vitest';
-import { ACK, DATA, established, FIN, RST, SYN } from './harness.ts';
+import { ACK, DATA, established, FIN, Harness, RST, SYN } from './harness.ts';
 
 test('a reset with the exact number resets, another in the window is challenged, the rest dropped', () => {
   const t = established();
@@ -37,6 +37,24 @@ test('an acknowledgment of what was never sent, or of ages ago, is challenged an
     .expect(ACK)
     .expectEvents();
   t.at(240, { ...DATA, ack: -60_000, data: 'good' }).expectEvents('readable');
+});
+
+test('a timestamp beside an acknowledgment of what was never sent is not believed', () => {
+  const t = established({ timestamps: true });
+  const { recent } = t.connection.ts;
+  // Taken for the peer's, it would make everything old that the peer says from now on.
+  const ahead = recent + 1_000_000_000;
+  t.at(200, { ...DATA, seq: 0, ack: 5_000, timestamps: [ahead, 0], data: 'evil' }).sent();
+  expect(t.connection.ts.recent).toBe(recent);
+  t.at(300, { ...DATA, seq: 0, data: 'good' }).expectEvents('readable');
+});
+
+test('neither is one beside an acknowledgment of what was never sent in SYN-RECEIVED', () => {
+  const t = new Harness({ timestamps: true }).listen();
+  t.at(0, { ...SYN, ...t.peerOptions() });
+  t.at(10, { ...ACK, seq: 0, ack: 77, timestamps: [2_000_000_000, 0] });
+  t.at(20, { ...ACK, seq: 0, ack: 0 }).expectEvents('accept', 'connect');
+  expect(t.connection.ts.recent).toBe(2_020);
 });
 
 test('a segment outside of the window is answered with what is expected', () => {

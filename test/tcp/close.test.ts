@@ -25,13 +25,14 @@ test('we close first: FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT', () => {
 test('the peer closes first: CLOSE-WAIT, LAST-ACK, closed', () => {
   const t = established();
   t.at(10, { ...FIN, seq: 0, ack: 0 })
+    .pass(40)
     .expect({ ...ACK, seq: 0, ack: 1 })
     .expectEvents('end');
   expect(t.connection.state).toBe('close-wait');
   t.connection.end();
   t.expect({ ...FIN, seq: 0, ack: 1 });
   expect(t.connection.state).toBe('last-ack');
-  t.at(20, { ...ACK, seq: 1, ack: 1 })
+  t.at(60, { ...ACK, seq: 1, ack: 1 })
     .expect()
     .expectEvents('close')
     .expectGone();
@@ -90,12 +91,14 @@ test('half closed: the peer goes on sending, and we go on receiving', () => {
 
 test('half closed by the peer: we go on sending', () => {
   const t = established();
-  t.at(10, { ...FIN, seq: 0, ack: 0 }).expect({ ...ACK, ack: 1 });
+  t.at(10, { ...FIN, seq: 0, ack: 0 })
+    .pass(40)
+    .expect({ ...ACK, ack: 1 });
   t.write('late').expect({ ...DATA, seq: 0, ack: 1, data: 'late' });
-  t.at(20, { ...ACK, seq: 1, ack: 4 }).expectEvents('end', 'acknowledged 4');
+  t.at(60, { ...ACK, seq: 1, ack: 4 }).expectEvents('end', 'acknowledged 4');
   t.connection.end();
   t.expect({ ...FIN, seq: 4 })
-    .at(30, { ...ACK, seq: 1, ack: 5 })
+    .at(70, { ...ACK, seq: 1, ack: 5 })
     .expectGone();
 });
 
@@ -146,7 +149,10 @@ test('a FIN alone that comes before its time, too', () => {
 
 test('a FIN behind a full window is taken', () => {
   const t = established({ receiveLimit: 1_000 });
-  t.at(1, { ...FIN, seq: 0, ack: 0, length: 1_000 }).expect({ ...ACK, ack: 1_001, window: 0 });
+  t.at(1, { ...FIN, seq: 0, ack: 0, length: 1_000 });
+  t.expect()
+    .pass(40)
+    .expect({ ...ACK, ack: 1_001, window: 0 });
   t.expectEvents('readable', 'end');
 });
 

@@ -46,7 +46,8 @@ test('data may come first, when the ACK was lost', () => {
 
 test('data and FIN may come first', () => {
   const t = answered().at(50, { ...FIN, ack: 0, data: 'all' });
-  t.expectEvents('accept', 'connect', 'readable', 'end').expect({ ...ACK, ack: 4 });
+  t.expectEvents('accept', 'connect', 'readable', 'end').expect();
+  t.pass(40).expect({ ...ACK, ack: 4 });
 });
 
 test('a later segment that overtakes the first is dropped, not reset', () => {

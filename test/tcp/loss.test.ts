@@ -264,7 +264,12 @@ test('the round trip is measured: the timeout is SRTT and four deviations, at le
 test('a train that was lost in part is repaired in part', () => {
   const t = established({ offload: true, sack: true });
   t.connection.congestion.cwnd = 40;
-  t.write(40 * MSS).expect({ ...DATA, length: 20 * MSS }, { ...DATA, length: 20 * MSS });
+  // Half of the congestion window, and what is left of a piece of half of the peer's window.
+  t.write(40 * MSS).expect(
+    { ...DATA, length: 20 * MSS },
+    { ...DATA, length: 12 * MSS },
+    { ...DATA, length: 8 * MSS },
+  );
   t.at(50, { ...ACK, ack: 5 * MSS, sack: [[25 * MSS, 30 * MSS]] });
   const first = t.sent();
   expect(first[0]).toMatchObject({ seq: 5 * MSS });

@@ -144,6 +144,16 @@ test('a SYN with an impossible option leaves nothing behind', () => {
   t.expect().expectEvents().expectGone();
 });
 
+test('settings that cannot be are refused by who listens, not by the first SYN', () => {
+  const t = new Harness();
+  const listen = (settings: TcpSettings): unknown => t.listen({ settings });
+  expect(() => listen({ congestionControl: 'none' })).toThrow('EINVAL');
+  expect(() => listen({ keepAliveProbes: 0 })).toThrow('EINVAL');
+  expect(t.host.timers.armed).toBe(0);
+  listen({ keepAlive: true, maximumSegment: 500 });
+  t.arrive({ ...SYN, ...t.peerOptions() }).expect({ flags: 'SA', mss: 500 });
+});
+
 test('keep-alive takes its times and number from the options', () => {
   const t = established();
   t.connection.configure({
@@ -155,6 +165,15 @@ test('keep-alive takes its times and number from the options', () => {
   const probe = { ...ACK, seq: -1, length: 0 };
   t.at(4_999).expect().at(7_000).expect(probe, probe, probe).at(7_999).expectEvents();
   t.at(8_000).expectEvents('close ETIMEDOUT').expectGone();
+});
+
+test('keep-alive that was switched off while a probe was out stays off', () => {
+  const t = established();
+  t.connection.configure({ keepAlive: true, keepAliveIdle: 5_000, keepAliveInterval: 1_000 });
+  t.at(5_000).expect({ ...ACK, seq: -1, length: 0 });
+  t.connection.configure({ keepAlive: false });
+  t.at(5_100, { ...ACK, seq: 0, ack: 0 });
+  t.at(60_000).expect().expectEvents();
 });
 
 test('a user timeout ends keep-alive as well', () => {
@@ -240,7 +259,12 @@ test('TCP_INFO of a fresh connection', () => {
 test('TCP_INFO counts what passes', () => {
   const t = established({ sack: true });
   t.write(12 * MSS);
-  expect(t.connection.info()).toMatchObject({ unacked: 10, notsentBytes: 2 * MSS, segsOut: 12 });
+  expect(t.connection.info()).toMatchObject({
+    unacked: 10,
+    notsentBytes: 2 * MSS,
+    segsOut: 12,
+    dataSegsOut: 10,
+  });
   t.at(50, { ...ACK, ack: MSS, sack: [[2 * MSS, 3 * MSS]] });
   expect(t.connection.info()).toMatchObject({ sacked: 1, bytesAcked: MSS, lastAckRecv: 0 });
   t.at(60, { ...DATA, seq: 10, ack: MSS, length: 10 }, { ...DATA, ack: MSS, length: 10 });

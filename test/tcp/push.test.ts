@@ -55,7 +55,7 @@ test('a large write is pushed whenever half of the window has gone out', () => {
   t.write(20 * MSS);
   let segments = 0;
   const at: number[] = [];
-  for (let i = 1; i <= 12; i++) {
+  for (let i = 1; i <= 18; i++) {
     for (const push of pushed(t)) {
       if (push) at.push(segments);
       segments++;
@@ -64,7 +64,8 @@ test('a large write is pushed whenever half of the window has gone out', () => {
     t.connection.congestion.ssthresh = 2;
     t.arrive({ ...ACK, ack: i * MSS });
   }
-  expect(at.slice(0, 2)).toEqual([4, 9]);
+  // Pieces of four segments: the end of the second is the first that lies beyond half of the window.
+  expect(at.slice(0, 2)).toEqual([7, 15]);
 });
 
 test('a corked connection sends full segments only, and after 200 ms or more the rest', () => {
@@ -106,6 +107,15 @@ test('the end of a record ends a segment, first and again', () => {
   t.pass(50).expect({ ...DATA, seq: 3, data: 'one' });
   t.arrive({ ...ACK, ack: 6, window: 1_000, sack: [[9, 13]] });
   t.expect({ ...DATA, seq: 6, data: 'two' });
+});
+
+test('a record without bytes ends nothing', () => {
+  const t = established();
+  text(t, '', false, true).expect();
+  text(t, 'one', false, true).expect({ ...DATA, seq: 0, data: 'one' });
+  text(t, '', false, true).expect();
+  t.connection.snd.noDelay = true;
+  text(t, 'two').expect({ ...DATA, seq: 3, data: 'two' });
 });
 
 test('a FIN waits behind the last record', () => {

@@ -131,11 +131,12 @@ test('a SYN with ACK, FIN or RST begins nothing', () => {
   expect(t.host.tcp.timeWaits.size).toBe(1);
 });
 
-test('a SYN that could begin anew finds nobody who listens: it is reset', () => {
+test('a SYN that could begin anew finds nobody who listens: the wait goes on', () => {
   const t = established();
   t.connection.end();
   t.at(10, { ...FIN, seq: 0, ack: 1 }).sent();
-  t.at(100, { ...SYN, seq: 500 }).expect({ flags: 'RA', ack: 501 });
+  t.at(100, { ...SYN, seq: 500 }).expect({ ...ACK, seq: 1, ack: 1 });
+  expect(t.host.tcp.timeWaits.size).toBe(1);
 });
 
 test('the ends are taken for new connections of our own', () => {

@@ -1,5 +1,6 @@
 // Segments in flight, and the marks on them.
 import type { Connection } from '../connection.ts';
+import type { SendState } from '../state.ts';
 import { EVER_RETRANS, LOST, NOTHING_SENT, RETRANS, SACKED } from './sent-queue.ts';
 
 /** Segments believed to be on the way (RFC 6675, SetPipe). */
@@ -8,9 +9,13 @@ export const inFlight = ({ recovery }: Connection): number =>
 
 /** Payload bytes of a segment: not more than half of the largest window, or acknowledgments would wait. */
 export function segmentSize({ mss, snd }: Connection): number {
-  const bound = snd.maxWnd > SMALL_WINDOW ? snd.maxWnd >> 1 : snd.maxWnd;
+  const bound = halfWindow(snd);
   return bound > 0 && mss > bound ? Math.max(bound, MIN_SEGMENT) : mss;
 }
+
+/** Half of the largest window that the peer has offered, or all of one that is tiny. */
+export const halfWindow = ({ maxWnd }: SendState): number =>
+  maxWnd > SMALL_WINDOW ? maxWnd >> 1 : maxWnd;
 
 /** A peer with a window as small as this gets it filled by one segment (Linux: TCP_MSS_DEFAULT). */
 const SMALL_WINDOW = 536;
