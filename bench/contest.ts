@@ -6,19 +6,19 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Lab } from '../src/lab/lab.ts';
 import { loadTopology } from '../src/lab/topology.ts';
-import { type Contestant, compete, iperf3, print, type Suite, wrk } from './measure.ts';
+import {
+  type Contestant,
+  compete,
+  iperf3,
+  print,
+  readOptions,
+  type Suite,
+  wrk,
+} from './measure.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
-    only: { type: 'string', default: '' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const options = readOptions();
 
 const CONTESTANTS: readonly Contestant[] = [
   { name: 'direct', web: '10.1.0.31', bulk: '10.1.0.31' },
@@ -60,11 +60,7 @@ const web = { ...topology.hosts.web, files: { ...topology.hosts.web.files, root:
 const hosts = { ...topology.hosts, web };
 try {
   await using lab = await Lab.up({ ...topology, hosts }, { folder: labs });
-  const results = await compete(lab, SUITES, CONTESTANTS, {
-    rounds: Number(options.rounds),
-    seconds: Number(options.seconds),
-    only: options.only,
-  });
+  const results = await compete(lab, SUITES, CONTESTANTS, options);
   print(results, 'haproxy-tcp', options.json);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -3,19 +3,19 @@
 //
 //   npm run bench:endpoint -- [--rounds N] [--seconds N] [--only TEXT] [--json]
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Lab } from '../src/lab/lab.ts';
 import { loadTopology } from '../src/lab/topology.ts';
-import { type Contestant, compete, iperf3, print, type Suite, wrk } from './measure.ts';
+import {
+  type Contestant,
+  compete,
+  iperf3,
+  print,
+  readOptions,
+  type Suite,
+  wrk,
+} from './measure.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
-    only: { type: 'string', default: '' },
-    json: { type: 'boolean', default: false },
-  },
-});
+const options = readOptions();
 
 const CONTESTANTS: readonly Contestant[] = [
   { name: 'kernel', web: '10.1.0.31', bulk: '10.1.0.31' },
@@ -45,9 +45,5 @@ process.env.SUTURE_NODE = process.execPath;
 const labs = join(import.meta.dirname, 'labs');
 const { topology } = loadTopology(join(labs, 'endpoint.yaml'));
 await using lab = await Lab.up(topology, { folder: labs });
-const results = await compete(lab, SUITES, CONTESTANTS, {
-  rounds: Number(options.rounds),
-  seconds: Number(options.seconds),
-  only: options.only,
-});
+const results = await compete(lab, SUITES, CONTESTANTS, options);
 print(results, 'kernel', options.json);

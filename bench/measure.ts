@@ -1,4 +1,5 @@
 // What the comparisons share: clients that measure, run in a host of a lab, and medians.
+import { parseArgs } from 'node:util';
 import type { Lab } from '../src/lab/lab.ts';
 
 async function output(lab: Lab, argv: readonly string[], seconds: number): Promise<string> {
@@ -77,6 +78,19 @@ export interface Effort {
   readonly seconds: number;
   /** Part of the names of the suites to run. */
   readonly only: string;
+}
+
+/** Reads `--rounds N --seconds N --only TEXT --json` from the command line. */
+export function readOptions(): Effort & { readonly json: boolean } {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '3' },
+      only: { type: 'string', default: '' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  return { ...values, rounds: Number(values.rounds), seconds: Number(values.seconds) };
 }
 
 /** Runs each suite by turns over its contestants; the first round only warms them up. */

@@ -157,9 +157,7 @@ export class Connection {
    * @param recordEnd a record ends with them, and no segment joins it with the next (MSG_EOR)
    */
   write(bytes: Uint8Array, more = false, recordEnd = false): void {
-    if (this.snd.finQueued || this.state === 'closed') {
-      throw new TcpError('EPIPE', 'this side of the connection is closed');
-    }
+    this.#assertWritable();
     this.sendBuffer.append(bytes);
     pushWritten(this, this.stack.clock.now(), more, recordEnd);
     this.arm();
@@ -167,12 +165,16 @@ export class Connection {
 
   /** Like `write`, for bytes that the caller may change afterwards. */
   writeCopy(bytes: Uint8Array): void {
-    if (this.snd.finQueued || this.state === 'closed') {
-      throw new TcpError('EPIPE', 'this side of the connection is closed');
-    }
+    this.#assertWritable();
     this.sendBuffer.copy(bytes);
     pushWritten(this, this.stack.clock.now(), false, false);
     this.arm();
+  }
+
+  #assertWritable(): void {
+    if (this.snd.finQueued || this.state === 'closed') {
+      throw new TcpError('EPIPE', 'this side of the connection is closed');
+    }
   }
 
   /** The next bytes that have arrived, at most `max`; undefined if none wait. They are the caller's. */

@@ -29,25 +29,25 @@ export class FlowMap<T extends Flow> {
   }
 
   get(local: Address, localPort: number, remote: Address, remotePort: number): T | undefined {
-    return this.#flows[this.#find(local, localPort, remote, remotePort)];
+    const hash = this.#hash(local, localPort, remote, remotePort);
+    return this.#flows[this.#find(hash, local, localPort, remote, remotePort)];
   }
 
   /** Enters a flow, unless there is one with the same ends already; true if it was entered. */
   add(flow: T): boolean {
     if (2 * this.#size >= this.#flows.length) this.#grow();
-    const { local, remote } = flow;
-    const slot = this.#find(local.address, local.port, remote.address, remote.port);
+    const hash = this.#hashOf(flow);
+    const slot = this.#slotOf(flow, hash);
     if (this.#flows[slot] !== undefined) return false;
     this.#flows[slot] = flow;
-    this.#hashes[slot] = this.#hash(local.address, local.port, remote.address, remote.port);
+    this.#hashes[slot] = hash;
     this.#size++;
     return true;
   }
 
   /** Takes a flow out; false if it is not in here, or another with the same ends is. */
   delete(flow: T): boolean {
-    const { local, remote } = flow;
-    const slot = this.#find(local.address, local.port, remote.address, remote.port);
+    const slot = this.#slotOf(flow, this.#hashOf(flow));
     if (this.#flows[slot] !== flow) return false;
     this.#size--;
     this.#close(slot);
@@ -60,10 +60,15 @@ export class FlowMap<T extends Flow> {
   }
 
   /** The slot of a flow with these ends, or the free one where it belongs. */
-  #find(local: Address, localPort: number, remote: Address, remotePort: number): number {
+  #find(
+    hash: number,
+    local: Address,
+    localPort: number,
+    remote: Address,
+    remotePort: number,
+  ): number {
     const flows = this.#flows;
     const mask = flows.length - 1;
-    const hash = this.#hash(local, localPort, remote, remotePort);
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const flow = flows[slot];
       if (flow === undefined) return slot;
@@ -77,6 +82,10 @@ export class FlowMap<T extends Flow> {
         return slot;
       }
     }
+  }
+
+  #slotOf({ local, remote }: Flow, hash: number): number {
+    return this.#find(hash, local.address, local.port, remote.address, remote.port);
   }
 
   /** Frees a slot, and moves what its flow had pushed on back towards where it belongs. */
@@ -108,6 +117,10 @@ export class FlowMap<T extends Flow> {
       this.#flows[slot] = flows[from];
       this.#hashes[slot] = hashes[from];
     }
+  }
+
+  #hashOf({ local, remote }: Flow): number {
+    return this.#hash(local.address, local.port, remote.address, remote.port);
   }
 
   #hash(local: Address, localPort: number, remote: Address, remotePort: number): number {
