@@ -106,7 +106,7 @@ test('doctor finds what a machine lacks', async () => {
 
 const why = await whyNoLabs();
 
-describe.skipIf(why !== undefined)('a lab in the background', () => {
+describe.skipIf(why !== undefined)('a lab in the background', { timeout: 90_000 }, () => {
   test('up --detach, status, exec, fail, capture, down', async () => {
     const file = join(folder, 'pair.yaml');
     const eth0 = (address: string): string =>

@@ -51,11 +51,8 @@ describe.skipIf(why !== undefined)('failures of the proxy that serves', () => {
 
   const failures: readonly (readonly [string, FaultVerb, FaultVerb])[] = [
     ['a', 'kill', 'restart'],
-    ['b', 'kill', 'restart'],
-    ['a', 'kill', 'restart'],
-    ['b', 'kill', 'restart'],
-    ['a', 'pause', 'resume'],
-    ['b', 'link-down', 'link-up'],
+    ['b', 'pause', 'resume'],
+    ['a', 'link-down', 'link-up'],
   ];
   for (const [round, [member, ...verbs]] of failures.entries()) {
     test(`round ${round + 1}, ${verbs[0]} ${member}: no client notices more than a pause`, async () => {

@@ -60,9 +60,9 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
     ['with a new connection each', "-H 'Connection: close'"],
   ]) {
     test.skipIf(wrk === undefined)(`wrk -c64 ${how}: no error`, async () => {
-      const report = await client(`wrk -c64 -t2 -d3s ${header} ${HOST}/bytes/1/100`);
+      const report = await client(`wrk -c64 -t2 -d1s ${header} ${HOST}/bytes/1/100`);
       expect(report).not.toMatch(/Socket errors|Non-2xx/);
-      expect(Number(/(\d+) requests in/.exec(report)?.[1])).toBeGreaterThan(300);
+      expect(Number(/(\d+) requests in/.exec(report)?.[1])).toBeGreaterThan(100);
     });
   }
 
@@ -93,7 +93,8 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
     );
   });
 
-  test('requests that are refused get their status', async () => {
+  // These wait for time-outs, together.
+  test.concurrent('requests that are refused get their status', async ({ expect }) => {
     const head = (text: string) => lab.talk({ port: 80, steps: [{ say: text }] });
     const long = 'x'.repeat(10_000);
     const cases: [string, string][] = [
@@ -109,7 +110,7 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
     );
   });
 
-  test('a client that says nothing is let go without an answer', async () => {
+  test.concurrent('a client that says nothing is let go without an answer', async ({ expect }) => {
     const [waits, leaves] = await Promise.all([
       lab.talk({ port: 80, steps: [] }),
       lab.talk({ port: 80, steps: [], end: 'end' }),
@@ -118,7 +119,9 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
     expect(leaves).toMatchObject({ length: 0, ended: true });
   });
 
-  test('a head byte by byte or in halves far apart, with Nagle on', async () => {
+  test.concurrent('a head byte by byte or in halves far apart, with Nagle on', async ({
+    expect,
+  }) => {
     const request = 'GET /bytes/5/5000?close HTTP/1.1\r\nHost: x\r\n\r\n';
     const byBytes = [...request].map((say) => ({ say, pause: 5 }));
     const inHalves = [{ say: request.slice(0, 12) }, { say: request.slice(12), pause: 1_000 }];
@@ -189,18 +192,18 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
     }
   });
 
-  test('10,000 connections leave nothing behind', async () => {
+  test('4,000 connections leave nothing behind', async () => {
     // Answers of the proxies' own leave TIME-WAIT behind for a minute.
     const waiting = 'suture_resources{kind="connections"}';
     const before = (await lab.metrics('a')).get(waiting) ?? 0;
-    const config = `url = "${HOST}/bytes/1/100"\noutput = /dev/null\n`.repeat(2_500);
+    const config = `url = "${HOST}/bytes/1/100"\noutput = /dev/null\n`.repeat(1_000);
     const one = `curl -sS -H 'Connection: close' -w '%{http_code} %{size_download}\\n' -K`;
     const { code, stdout } = await lab.lab.exec(
       'client',
       ['bash', '-c', `c=$(cat); for i in 1 2 3 4; do ${one} <(echo "$c") & done | sort | uniq -c`],
       { stdin: config, timeoutMs: 110_000 },
     );
-    expect([code, stdout.trim()]).toEqual([0, '10000 200 100']);
+    expect([code, stdout.trim()]).toEqual([0, '4000 200 100']);
     for (const member of ['a', 'b']) {
       const left = async () => {
         const metrics = await lab.metrics(member);
@@ -214,7 +217,7 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
       };
       await expect.poll(left, { timeout: 10_000 }).toEqual([0, 0, 0, 0, 0]);
       expect((await lab.metrics(member)).get(waiting)).toBeLessThanOrEqual(before);
-      // Timers come and go by themselves, but not 10,000 of them.
+      // Timers come and go by themselves, but not 4,000 of them.
       const timers = (await lab.metrics(member)).get('suture_resources{kind="timers"}');
       expect(timers).toBeLessThan(50);
     }
