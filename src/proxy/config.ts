@@ -39,8 +39,8 @@ const clusterSchema = z.strictObject({
   heartbeatMs: field.milliseconds(1, 10_000).default(10).describe('Time between signs of life'),
   suspectAfterMs: field
     .milliseconds(2, 60_000)
-    .default(150)
-    .describe('Silence after which a member counts as dead'),
+    .default(30)
+    .describe('Silence after which a member counts as dead, while the machines are calm'),
 });
 
 const networkSchema = z.strictObject({

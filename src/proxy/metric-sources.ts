@@ -42,6 +42,8 @@ export interface PeerView {
   /** `alive`, `suspected`, ...: the states of the membership. */
   readonly state: string;
   readonly alive: boolean;
+  /** Silence after which it is suspected now. */
+  readonly suspectAfter: Micros;
 }
 
 export interface ReplicationView {

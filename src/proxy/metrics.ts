@@ -81,6 +81,12 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('suture_peer_state', '1 for the state each peer is in.', ['peer', 'state'], () =>
     sources.peers.map(({ name, state }) => [{ peer: name, state }, 1]),
   );
+  gauge(
+    'suture_peer_suspect_after_seconds',
+    'Silence after which each peer is suspected: longer than configured for one that was silent and lived.',
+    ['peer'],
+    () => sources.peers.map(({ name, suspectAfter }) => [{ peer: name }, suspectAfter / SECOND]),
+  );
   gauge('suture_adopted_addresses', "Dead members' addresses that this member has.", [], () => [
     [{}, sources.adoption.addresses],
   ]);

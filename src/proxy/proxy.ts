@@ -12,6 +12,7 @@ import type { Link } from '../link/link.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Incarnation } from '../replication/incarnation.ts';
 import { memberList } from '../replication/member.ts';
+import { Patiences } from '../replication/patience.ts';
 import { Replicator } from '../replication/replicator.ts';
 import { formOfFlow } from '../splice/form.ts';
 import { destinationOf } from '../splice/record.ts';
@@ -51,6 +52,7 @@ export class ProxyMember {
   readonly #services: Service[];
   readonly #discovery: Discovery;
   readonly #spliceTimer = new Timer(() => {});
+  readonly #patiences: Patiences;
   #replicator: Replicator | undefined;
 
   /** @throws ConfigError if there is no such member */
@@ -61,6 +63,7 @@ export class ProxyMember {
     this.config = config;
     this.member = options.member;
     this.#self = [...config.members.keys()].indexOf(options.member);
+    this.#patiences = new Patiences(millis(config.cluster.suspectAfterMs));
     const mac = parseMac(own.mac);
     if (mac === undefined) throw new Error('the configuration is unchecked');
     this.host = new Host({ link, mac, clock, random, tcp: { receiveLimit: RECEIVE_LIMIT } });
@@ -158,6 +161,7 @@ export class ProxyMember {
         self: this.#self,
         heartbeat: millis(cluster.heartbeatMs),
         suspectAfter: millis(cluster.suspectAfterMs),
+        patiences: this.#patiences,
         ...(above === undefined ? {} : { above }),
         table: this.splices,
         evidence: () => host.counters.frames,

@@ -84,10 +84,11 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
       };
     },
     get peers() {
-      return (proxy.replicator?.peers ?? []).map(({ name, status }) => ({
+      return (proxy.replicator?.peers ?? []).map(({ name, status, suspectAfter }) => ({
         name,
         state: status,
         alive: status === 'live',
+        suspectAfter,
       }));
     },
     get adoption() {

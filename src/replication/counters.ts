@@ -40,10 +40,14 @@ export interface ReplicationCounters {
   headsRefused: number;
   snapshotRecordsOut: number;
   snapshotRecordsIn: number;
+  /** Peers that were silent for a while were asked for a sign of life. */
+  probesOut: number;
   suspicions: number;
+  /** Suspicions for silence that the peer turned out to live through. */
+  suspicionsFalse: number;
   fencesOut: number;
   fencesIn: number;
-  /** Times that this process did not run for more than half the time that makes a peer suspect. */
+  /** Times that this process did not run when it should have, for a quarter of the suspicion time or more. */
   stalls: number;
 }
 
@@ -75,7 +79,9 @@ export const replicationCounters = (): ReplicationCounters => ({
   headsRefused: 0,
   snapshotRecordsOut: 0,
   snapshotRecordsIn: 0,
+  probesOut: 0,
   suspicions: 0,
+  suspicionsFalse: 0,
   fencesOut: 0,
   fencesIn: 0,
   stalls: 0,

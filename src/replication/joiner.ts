@@ -2,13 +2,16 @@
  * How a member comes in: it listens, learns the table from a member that serves if there is one, and serves
  * only then. Nothing is claimed with an empty table while somebody has a full one.
  */
-import type { Micros } from '../env/clock.ts';
+import { MILLISECOND, type Micros } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import { JOINING } from './member.ts';
 import type { Membership } from './membership.ts';
 import type { Mesh } from './mesh.ts';
 import * as messages from './messages.ts';
 import type { Peer } from './peer.ts';
+
+/** The shortest time to listen: starting alone beside members that serve costs far more. */
+const LEAST_LISTENING: Micros = 100 * MILLISECOND;
 
 export interface JoinerOptions {
   readonly self: number;
@@ -40,7 +43,7 @@ export class Joiner {
   }
 
   start(now: Micros): void {
-    this.#listenUntil = now + 2 * this.#options.suspectAfter;
+    this.#listen(now);
   }
 
   /** Looks whether there is something to do; called with every heartbeat and change. */
@@ -58,7 +61,7 @@ export class Joiner {
   /** A peer's life is over: what it was sending is void, and what we heard of the others must be heard anew. */
   down(peer: Peer, now: Micros): void {
     if (this.#membership.state !== JOINING) return;
-    this.#listenUntil = now + 2 * this.#options.suspectAfter;
+    this.#listen(now);
     if (peer === this.#source) this.#source = undefined;
   }
 
@@ -85,6 +88,10 @@ export class Joiner {
     }
     this.#options.logger.info(facts, 'table received');
     this.#membership.activate(now);
+  }
+
+  #listen(now: Micros): void {
+    this.#listenUntil = now + Math.max(2 * this.#options.suspectAfter, LEAST_LISTENING);
   }
 
   /**
@@ -115,7 +122,7 @@ export class Joiner {
   /** Nobody serves. True if somebody is being heard who may know more, or has the right to be first. */
   #mustWait(now: Micros): boolean {
     return this.#mesh.peers.some((peer) => {
-      const heard = now - peer.heardAt < this.#options.suspectAfter;
+      const heard = now - peer.heardAt < peer.patience.joiningThreshold;
       const met = peer.isUp && peer.confirmed;
       return (heard && !met) || (peer.status === 'joining' && peer.id < this.#options.self);
     });

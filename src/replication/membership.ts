@@ -15,6 +15,11 @@ import * as messages from './messages.ts';
 import type { Peer } from './peer.ts';
 import type { View } from './takeover.ts';
 
+/** A peer that has missed a heartbeat by half of one is asked whether it is there. */
+const PROBE_AFTER_BEATS = 1.5;
+/** And again so often until it is suspected. */
+const PROBES = 6;
+
 export interface MembershipOptions {
   readonly self: number;
   readonly incarnation: Incarnation;
@@ -23,7 +28,7 @@ export interface MembershipOptions {
   readonly counters: ReplicationCounters;
   /** Time between two heartbeats. */
   readonly heartbeat: Micros;
-  /** A peer silent for so long is suspected. */
+  /** A peer silent for so long is suspected, if it has not shown that it needs more patience. */
   readonly suspectAfter: Micros;
   /** For so long after a change of view no flow is called unknown. */
   readonly grace: Micros;
@@ -137,6 +142,8 @@ export class Membership {
   }
 
   heard(peer: Peer, declared: MemberState, now: Micros): void {
+    this.#noticeStall(now);
+    peer.patience.heard(now - peer.heardAt, now);
     this.#listen(peer, now);
     if (declared === peer.declared || declared === JOINING) return;
     peer.declared = declared;
@@ -153,6 +160,8 @@ export class Membership {
       if (messages.messageType(view, at) === messages.FENCED) {
         const floor = messages.fencedFloor(view, at);
         this.#fencedBy(peer, declared, floor, messages.fencedEvidence(view, at), now);
+      } else if (messages.messageType(view, at) === messages.PROBE) {
+        if (!stale) peer.ackDue = true;
       } else if (!stale) {
         peer.viewNumber = messages.heartbeatView(view, at);
         peer.adopted = messages.heartbeatAdopted(view, at);
@@ -165,9 +174,37 @@ export class Membership {
 
   silent(peer: Peer, now: Micros): void {
     this.#noticeStall(now);
-    const deadline = peer.heardAt + this.#options.suspectAfter;
-    if (now < deadline) this.#options.timers.set(peer.silenceTimer, deadline);
-    else this.suspect(peer, 'it is silent', now);
+    const { suspectAfter } = peer;
+    const deadline = peer.heardAt + suspectAfter;
+    if (now >= deadline) {
+      peer.accused = true;
+      this.suspect(peer, 'it is silent', now);
+      return;
+    }
+    const { heartbeat, timers, counters } = this.#options;
+    const probeAt = peer.heardAt + PROBE_AFTER_BEATS * heartbeat;
+    if (now < probeAt) timers.set(peer.silenceTimer, Math.min(probeAt, deadline));
+    else {
+      counters.probesOut++;
+      const datagram = this.#mesh.control();
+      messages.writeProbe(datagram);
+      this.#mesh.sendControl(peer, peer.latest, datagram);
+      timers.set(peer.silenceTimer, Math.min(now + suspectAfter / PROBES, deadline));
+    }
+  }
+
+  /** It was not dead, or its process is back so soon that it is no use to take over from it so early. */
+  returned(peer: Peer, now: Micros): void {
+    const { counters, logger } = this.#options;
+    const silence = now - peer.heardAt;
+    peer.accused = false;
+    if (silence > peer.patience.most) return;
+    counters.suspicionsFalse++;
+    peer.patience.wronged(silence, now);
+    logger.info(
+      { peer: peer.member.name, silentFor: silence, suspectAfter: peer.patience.threshold },
+      'a suspected member was heard again',
+    );
   }
 
   /** Declares the life of a peer that is up over. */
@@ -175,7 +212,12 @@ export class Membership {
     if (!peer.isUp) return;
     this.#options.counters.suspicions++;
     this.#options.logger.warn(
-      { peer: peer.member.name, why, silentFor: now - peer.heardAt },
+      {
+        peer: peer.member.name,
+        why,
+        silentFor: now - peer.heardAt,
+        suspectAfter: peer.suspectAfter,
+      },
       'member suspected',
     );
     this.#mesh.drop(peer);
@@ -186,7 +228,9 @@ export class Membership {
 
   #listen(peer: Peer, now: Micros): void {
     peer.heardAt = now;
-    this.#options.timers.set(peer.silenceTimer, now + this.#options.suspectAfter);
+    peer.accused = false;
+    const probe = PROBE_AFTER_BEATS * this.#options.heartbeat;
+    this.#options.timers.set(peer.silenceTimer, now + Math.min(probe, peer.suspectAfter));
   }
 
   #beat(now: Micros): void {
@@ -201,11 +245,14 @@ export class Membership {
     const { suspectAfter, heartbeat, grace, counters, logger } = this.#options;
     const stall = now - this.#lastRun;
     this.#lastRun = now;
-    if (stall - heartbeat <= suspectAfter / 2) return;
+    if (stall - heartbeat <= suspectAfter / 4) return;
     counters.stalls++;
+    for (const peer of this.#mesh.peers) {
+      if (peer.isUp) peer.heardAt = Math.min(now, peer.heardAt + peer.patience.excuse(stall));
+    }
+    if (stall < suspectAfter) return;
     logger.warn({ stall }, 'this process did not run for a while');
-    for (const peer of this.#mesh.peers) peer.heardAt = Math.min(now, peer.heardAt + stall);
-    if (stall >= suspectAfter) this.#doubtfulUntil = now + grace;
+    this.#doubtfulUntil = now + grace;
   }
 
   #greet(peer: Peer, now: Micros): void {

@@ -12,6 +12,7 @@ import * as envelope from './envelope.ts';
 import { type Incarnation, isSameIncarnation } from './incarnation.ts';
 import { isMemberState, type Member, type MemberState } from './member.ts';
 import { isValidBody } from './messages.ts';
+import type { Patiences } from './patience.ts';
 import { Peer } from './peer.ts';
 import type { DatagramPort } from './port.ts';
 import { ClusterKey, Sealer, Session } from './seal.ts';
@@ -38,6 +39,7 @@ export interface MeshOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly counters: ReplicationCounters;
+  readonly patiences: Patiences;
 }
 
 /** What happens in the mesh. All of it within `onDatagram`, a timer or `flush`. */
@@ -48,6 +50,8 @@ export interface MeshEvents {
   admits(peer: Peer, declared: MemberState, now: Micros): boolean;
   /** It came in: its streams are new. */
   established(peer: Peer, now: Micros): void;
+  /** A peer that was suspected for its silence speaks again, in any life. */
+  returned(peer: Peer, now: Micros): void;
   /** An authentic datagram of a peer that is up. */
   heard(peer: Peer, declared: MemberState, now: Micros): void;
   /** Unnumbered messages, of a peer that is up, or (`stale`) of one that is over for us. */
@@ -88,7 +92,8 @@ export class Mesh {
       .filter((member) => member.id !== self)
       .map((member) => {
         const sealer = new Sealer(this.#key, self, incarnation, member.id);
-        const peer = new Peer(member, sealer, this.#pool, handlers);
+        const patience = options.patiences.with(member.id);
+        const peer = new Peer(member, sealer, patience, this.#pool, handlers);
         this.#byAddress.set(member.address, peer);
         return peer;
       });
@@ -262,6 +267,7 @@ export class Mesh {
       this.#events.heard(peer, peer.declared, now);
       return false;
     }
+    if (peer.accused) this.#events.returned(peer, now);
     if (peer.pastLives.includes(session.incarnation)) {
       this.#counters.dropStale++;
       peer.stale = session.incarnation;

@@ -34,6 +34,7 @@ export const MESSAGE_HEADER = 3;
 // Told again and again, so that none needs to arrive.
 export const HEARTBEAT = 1;
 export const FENCED = 2;
+export const PROBE = 3;
 // Numbered, acknowledged and delivered in order.
 export const INSERT = 16;
 export const DELETE = 17;
@@ -81,6 +82,8 @@ function isValidMessage(view: DataView, at: number, end: number): boolean {
       return isValidHeartbeat(view, payloadAt(at), end);
     case FENCED:
       return length === 12;
+    case PROBE:
+      return length === 0;
     case INSERT:
     case SNAPSHOT_RECORD:
       return isRecordLength(length);
@@ -186,6 +189,11 @@ export function writeFenced(datagram: Datagram, floor: Incarnation, evidence: nu
   datagram.view.setUint32(at, floor.seconds);
   datagram.view.setUint32(at + 4, floor.salt);
   datagram.view.setUint32(at + 8, evidence);
+}
+
+/** PROBE: asks for any datagram at once. */
+export function writeProbe(datagram: Datagram): void {
+  begin(datagram, PROBE, 0);
 }
 
 /** Bytes of the payload of HEAD. */

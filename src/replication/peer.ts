@@ -6,6 +6,7 @@ import { InStream } from './in-stream.ts';
 import { type Incarnation, NO_INCARNATION, PastLives } from './incarnation.ts';
 import { JOINING, type Member, type MemberState } from './member.ts';
 import { OutStream } from './out-stream.ts';
+import type { Patience } from './patience.ts';
 import type { Sealer, Session } from './seal.ts';
 
 /**
@@ -25,6 +26,7 @@ export interface PeerHandlers {
 export class Peer {
   readonly member: Member;
   readonly sealer: Sealer;
+  readonly patience: Patience;
   readonly outgoing: OutStream;
   readonly incoming: InStream;
   readonly retransmitTimer: Timer;
@@ -47,6 +49,8 @@ export class Peer {
   ackDue = false;
   /** We owe it a heartbeat at the end of this breath. */
   helloDue = false;
+  /** It was suspected for its silence, and was not heard since. */
+  accused = false;
   /** When an authentic datagram of its session or candidate came last. */
   heardAt: Micros = Number.NEGATIVE_INFINITY;
   /** When whatever waits to be sent goes out, though nobody waits for it. */
@@ -60,9 +64,16 @@ export class Peer {
   adopted: readonly number[] = [];
   members: readonly number[] | undefined = undefined;
 
-  constructor(member: Member, sealer: Sealer, pool: DatagramPool, handlers: PeerHandlers) {
+  constructor(
+    member: Member,
+    sealer: Sealer,
+    patience: Patience,
+    pool: DatagramPool,
+    handlers: PeerHandlers,
+  ) {
     this.member = member;
     this.sealer = sealer;
+    this.patience = patience;
     this.outgoing = new OutStream(pool);
     this.incoming = new InStream(pool, (datagram) => handlers.deliver(this, datagram));
     this.retransmitTimer = new Timer((now) => handlers.retransmit(this, now));
@@ -81,6 +92,12 @@ export class Peer {
   /** The latest of them. */
   get latest(): Incarnation {
     return this.session?.incarnation ?? NO_INCARNATION;
+  }
+
+  /** Silence after which it is suspected. */
+  get suspectAfter(): Micros {
+    const { patience, status } = this;
+    return status === 'joining' ? patience.joiningThreshold : patience.threshold;
   }
 
   /** Starts or ends a life: streams from the first number, nothing known. */

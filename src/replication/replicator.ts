@@ -21,6 +21,7 @@ import { Membership } from './membership.ts';
 import { Mesh } from './mesh.ts';
 import * as messages from './messages.ts';
 import { Outbox } from './outbox.ts';
+import { Patiences } from './patience.ts';
 import type { Peer, PeerStatus } from './peer.ts';
 import type { Done } from './pending.ts';
 import type { DatagramPort } from './port.ts';
@@ -45,8 +46,10 @@ export interface ReplicatorOptions {
   readonly self: number;
   /** Time between two heartbeats; 10 ms if not given. */
   readonly heartbeat?: Micros;
-  /** A peer silent for so long is suspected; 40 ms if not given. */
+  /** A peer silent for so long is suspected, on a calm machine; 30 ms if not given. */
   readonly suspectAfter?: Micros;
+  /** What earlier lives of this process learnt of the others' silences, made for the same `suspectAfter`. */
+  readonly patiences?: Patiences;
   /** How long a flow not in the table is not called unknown after a change of view; 3 s if not given. */
   readonly grace?: Micros;
   /** The life that this one must be later than: what `fenced` said. */
@@ -83,6 +86,8 @@ export interface PeerReport {
   /** Datagrams not acknowledged. */
   readonly backlog: number;
   readonly roundTrip: Micros;
+  /** Silence after which it is suspected now. */
+  readonly suspectAfter: Micros;
   readonly adopted: readonly number[];
 }
 
@@ -106,16 +111,23 @@ export class Replicator {
   /** Throws a RangeError if the secret is empty. Nothing is sent before `start`. */
   constructor(options: ReplicatorOptions, events: ReplicatorEvents) {
     const { clock, random, timers, logger, self } = options;
-    const suspectAfter = options.suspectAfter ?? 40 * MILLISECOND;
+    const suspectAfter = options.suspectAfter ?? 30 * MILLISECOND;
     this.#options = options;
     this.#events = events;
     this.incarnation = newIncarnation(clock, random, options.above);
     const shared = { self, suspectAfter, timers, logger, counters: this.counters };
-    const meshOptions = { ...options, incarnation: this.incarnation, counters: this.counters };
+    const patiences = options.patiences ?? new Patiences(suspectAfter);
+    const meshOptions = {
+      ...options,
+      incarnation: this.incarnation,
+      counters: this.counters,
+      patiences,
+    };
     this.#mesh = new Mesh(meshOptions, {
       state: () => this.#membership.state,
       admits: (...facts) => this.#membership.admits(...facts),
       established: (...facts) => this.#membership.established(...facts),
+      returned: (...facts) => this.#membership.returned(...facts),
       heard: (...facts) => this.#membership.heard(...facts),
       told: (...facts) => this.#membership.told(...facts),
       silent: (...facts) => this.#membership.silent(...facts),
@@ -263,9 +275,9 @@ export class Replicator {
   }
 
   get peers(): PeerReport[] {
-    return this.#mesh.peers.map(({ member, status, adopted, outgoing }) => {
+    return this.#mesh.peers.map(({ member, status, adopted, outgoing, suspectAfter }) => {
       const { backlog, roundTrip } = outgoing;
-      return { name: member.name, status, backlog, roundTrip, adopted };
+      return { name: member.name, status, backlog, roundTrip, suspectAfter, adopted };
     });
   }
 

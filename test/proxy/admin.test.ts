@@ -21,7 +21,7 @@ function sourcesOf(): Writable<MetricSources> {
     },
     drops: { checksum: 3 },
     splices: { active: 4, opened: 10, closed: 6 },
-    peers: [{ name: 'b', state: 'alive', alive: true }],
+    peers: [{ name: 'b', state: 'alive', alive: true, suspectAfter: 30_000 }],
     adoption: { addresses: 0, adoptions: 0 },
     replication: { lag: 1500, unackedRecords: 2, stalled: false },
     serving: true,
@@ -87,6 +87,7 @@ test('metrics are read when they are asked for', async () => {
     'suture_splices_closed_total 6',
     'suture_peer_up{peer="b"} 1',
     'suture_peer_state{peer="b",state="alive"} 1',
+    'suture_peer_suspect_after_seconds{peer="b"} 0.03',
     'suture_replication_lag_seconds 0.0015',
     'suture_replication_unacked_records 2',
     'suture_replication_stalled 0',
@@ -100,7 +101,7 @@ test('metrics are read when they are asked for', async () => {
   }
 
   sources.pools[0].refused(sources.pools[0].backends[0]);
-  sources.peers = [{ name: 'b', state: 'suspected', alive: false }];
+  sources.peers = [{ name: 'b', state: 'suspected', alive: false, suspectAfter: 60_000 }];
   sources.adoption = { addresses: 2, adoptions: 1 };
   sources.commitLatency = { bounds: [100, 1000], counts: [2, 1, 1], sum: 5350 };
   const second = (await ask(server, { path: '/metrics' })).body.split('\n');
@@ -161,7 +162,7 @@ test('health is ok until a peer is away or replication stalls', async () => {
   sources.replication = { lag: 1e7, unackedRecords: 9, stalled: true };
   expect(await health()).toMatchObject({ status: 'degraded' });
   sources.replication = { lag: 0, unackedRecords: 0, stalled: false };
-  sources.peers = [{ name: 'b', state: 'suspected', alive: false }];
+  sources.peers = [{ name: 'b', state: 'suspected', alive: false, suspectAfter: 60_000 }];
   expect(await health()).toMatchObject({
     status: 'degraded',
     peers: [{ name: 'b', state: 'suspected' }],

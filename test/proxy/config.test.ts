@@ -70,7 +70,7 @@ test('defaults are filled in', () => {
     secret: '0123456789abcdef',
     port: 7946,
     heartbeatMs: 10,
-    suspectAfterMs: 150,
+    suspectAfterMs: 30,
   });
   expect(config.network.mtu).toBe(1500);
   expect(config.pools.web).toMatchObject({ connectTimeoutMs: 1000, penaltyMs: 1000 });
@@ -120,8 +120,8 @@ test.each<[from: string, to: string, problem: string]>([
   ],
   [
     'name: duo',
-    'name: duo\n  heartbeatMs: 80',
-    'f.yaml:1: cluster.suspectAfterMs: 150 is too short: it must be at least 160 (two heartbeats)',
+    'name: duo\n  heartbeatMs: 40',
+    'f.yaml:1: cluster.suspectAfterMs: 30 is too short: it must be at least 80 (two heartbeats)',
   ],
   [
     'gateway: 10.1.0.1',

@@ -7,6 +7,7 @@ import { fromIpv4 } from '../../src/ip/address.ts';
 import type { Head } from '../../src/replication/heads.ts';
 import type { Incarnation } from '../../src/replication/incarnation.ts';
 import { type Member, memberList } from '../../src/replication/member.ts';
+import { Patiences } from '../../src/replication/patience.ts';
 import { Replicator, type ReplicatorOptions } from '../../src/replication/replicator.ts';
 import type { RecordSource } from '../../src/replication/snapshot.ts';
 import type { View } from '../../src/replication/takeover.ts';
@@ -107,6 +108,8 @@ export class SimMember {
   replicator: Replicator;
   running = false;
   paused = false;
+  /** What it learnt of the others' silences, through all its lives. */
+  patiences: Patiences;
   /** What happened, in order. */
   readonly log: string[] = [];
   held = new Set<number>();
@@ -122,6 +125,7 @@ export class SimMember {
     this.member = member;
     this.settings = settings;
     this.port = new SimPort(cluster.network, member.address);
+    this.patiences = this.#patiences();
     this.replicator = this.#create(undefined);
   }
 
@@ -144,6 +148,7 @@ export class SimMember {
     this.held = new Set();
     this.seen = new Set();
     this.arrivals = [];
+    if (above === undefined) this.patiences = this.#patiences();
     this.replicator = this.#create(above);
     this.running = true;
     this.replicator.start(this.now);
@@ -213,6 +218,10 @@ export class SimMember {
     this.act((replicator) => replicator.remove(keyOf(record)));
   }
 
+  #patiences(): Patiences {
+    return new Patiences(this.settings.suspectAfter ?? 30 * MILLISECOND);
+  }
+
   #create(above: Incarnation | undefined): Replicator {
     const { network } = this.cluster;
     const { table, timers, port } = this;
@@ -224,6 +233,7 @@ export class SimMember {
       random: network.random,
       logger: silentLogger,
       grace: 3_000 * MILLISECOND,
+      patiences: this.patiences,
       ...this.settings,
       members: this.cluster.list,
       port,
