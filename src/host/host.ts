@@ -60,6 +60,8 @@ export class Host {
   readonly tcp: TcpStack;
   readonly counters = { breaths: 0, frames: 0, foreign: 0 };
   fastPath: FastPath | undefined;
+  /** Sees what the fast path leaves: what is another host's to answer, though it came to us. */
+  forwarder: FastPath | undefined;
   readonly #clock: BreathClock;
   readonly #frame = new Frame();
   readonly #endings: ((now: Micros) => void)[] = [];
@@ -142,10 +144,13 @@ export class Host {
       this.counters.foreign++;
       return;
     }
-    const { fastPath } = this;
+    const { fastPath, forwarder } = this;
     if (fastPath !== undefined) {
       const type = frame.view.getUint16(ETHERNET_AT + 12);
-      if ((type === TYPE_IPV4 || type === TYPE_IPV6) && fastPath.handle(frame, now)) return;
+      if (type === TYPE_IPV4 || type === TYPE_IPV6) {
+        if (fastPath.handle(frame, now)) return;
+        if (forwarder?.handle(frame, now) === true) return;
+      }
     }
     this.ip.receive(frame, now);
   }

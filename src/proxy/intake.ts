@@ -76,6 +76,7 @@ export class Intake implements ConnectionHandler {
     // Bytes that another member acknowledged to the client before it died: from now on they are ours.
     this.#take();
     this.#safe = this.#said.length;
+    if (this.#service.outlivesCookies) this.#log(NOTHING, () => {});
     if (this.#service.isOpaque) {
       // The client may wait for the server to speak. Then it has nothing to repeat, should this member die:
       // the others must know that it is there.
@@ -102,7 +103,7 @@ export class Intake implements ConnectionHandler {
 
   onClose(): void {
     if (this.#phase === 'over') return;
-    this.#service.dropHead(this.client, this.#isLogged);
+    if (!this.#service.unpin(this.client)) this.#service.dropHead(this.client, this.#isLogged);
     this.#dropBackend();
     this.#finish();
   }
@@ -111,6 +112,7 @@ export class Intake implements ConnectionHandler {
   yield(): void {
     if (this.#phase === 'over') return;
     this.#service.countYield();
+    this.#service.unpin(this.client);
     this.#dropBackend();
     this.#finish();
     this.client.detach();
@@ -263,7 +265,6 @@ export class Intake implements ConnectionHandler {
     this.#dropBackend();
     this.#confirm(() => {
       const { client } = this;
-      this.#service.dropHead(client, this.#isLogged);
       if (this.#service.isOpaque) {
         client.abort();
         return;
@@ -279,12 +280,15 @@ export class Intake implements ConnectionHandler {
     });
   }
 
-  /** Goes on as soon as every peer has shown that it still counts this member in. */
+  /**
+   * Goes on as soon as every peer has shown that it still counts this member in, and knows that what the client
+   * says is for this one to answer.
+   */
   #confirm(proceed: () => void): void {
     this.#phase = 'confirming';
     this.client.stack.timers.remove(this.#timer);
     const dialed = this.#backend;
-    this.#service.confirm((ok) => {
+    this.#service.pin(this.client, (ok) => {
       if (this.#phase !== 'confirming' || this.#backend !== dialed) return;
       if (ok) proceed();
       else this.yield();

@@ -16,11 +16,14 @@ import { Patiences } from '../replication/patience.ts';
 import { Replicator } from '../replication/replicator.ts';
 import { formOfFlow } from '../splice/form.ts';
 import { destinationOf } from '../splice/record.ts';
+import { Cookies, type Issuers } from '../tcp/cookie.ts';
 import { keyFromSecret } from '../tcp/stack.ts';
-import { parseMac } from '../wire/ethernet.ts';
+import { type Mac, parseMac } from '../wire/ethernet.ts';
 import { memberConfig, type ProxyConfig } from './config.ts';
 import { Dialer, millis } from './dialer.ts';
+import { Forwarder } from './forwarder.ts';
 import { Holdings, mustParse, mustParsePrefix } from './holdings.ts';
+import { Pins } from './pins.ts';
 import { Service, type ServiceContext } from './service.ts';
 import { Splices } from './splices.ts';
 
@@ -42,6 +45,10 @@ export class ProxyMember {
   readonly splices: Splices;
   readonly pools: ReadonlyMap<string, { readonly pool: Pool; readonly connectTimeout: Micros }>;
   readonly holdings: Holdings;
+  /** Passes on what is another member's to answer; undefined where there is no other. */
+  readonly forwarder: Forwarder | undefined;
+  /** Connections of clients that end at this member. */
+  readonly pins: Pins;
   /** Request heads by result. */
   readonly heads: Record<string, number> = {};
   readonly counters = { relays: 0, activeRelays: 0, pending: 0, yielded: 0, fenced: 0 };
@@ -64,8 +71,7 @@ export class ProxyMember {
     this.member = options.member;
     this.#self = [...config.members.keys()].indexOf(options.member);
     this.#patiences = new Patiences(millis(config.cluster.suspectAfterMs));
-    const mac = parseMac(own.mac);
-    if (mac === undefined) throw new Error('the configuration is unchecked');
+    const mac = mustParseMac(own.mac);
     this.host = new Host({ link, mac, clock, random, tcp: { receiveLimit: RECEIVE_LIMIT } });
     this.host.ip.addAddress(mustParse(own.mesh));
     this.#addRoutes();
@@ -82,12 +88,22 @@ export class ProxyMember {
     this.pools = this.#makePools();
     const sources = own.sources.map(mustParse);
     const isFree: Splices['isFree'] = (...flow) => this.splices.isFree(...flow);
+    const cookieKey = keyFromSecret(config.cluster.secret, 'cookie');
+    const issuers: Issuers = { self: this.#self, count: config.members.size };
+    this.pins = new Pins({
+      host: this.host,
+      self: this.#self,
+      members: config.members.size,
+      replicator: () => this.#replicator,
+    });
     const context: ServiceContext = {
       host: this.host,
       dialer: new Dialer({ stack: this.host.tcp, sources, isFree }),
       splices: this.splices,
       replicator: () => this.#replicator,
-      cookieKey: keyFromSecret(config.cluster.secret, 'cookie'),
+      cookieKey,
+      issuers,
+      pins: this.pins,
       pools: this.pools,
       heads: this.heads,
       idleTimeout: millis(config.splice.idleTimeoutMs),
@@ -106,6 +122,8 @@ export class ProxyMember {
       sources,
       isFree,
     });
+    this.forwarder = this.#makeForwarder(new Cookies(cookieKey, issuers));
+    this.host.forwarder = this.forwarder;
     // Invariant I4: who is not sure that nobody knows a flow says nothing about it.
     this.host.tcp.mayReset = () => !(this.#replicator?.graceUntil(this.host.clock.now()) ?? true);
     this.host.atEndOfBreath((now) => this.#flush(now));
@@ -196,6 +214,11 @@ export class ProxyMember {
 
   /** Who holds the addresses of a member that is gone goes on with the clients that it had accepted. */
   #adopt(replicator: Replicator, head: Head): void {
+    if (head.facts.length === 0) {
+      // A relay, or an answer: it was lost with its member.
+      replicator.heads.drop(head.flow);
+      return;
+    }
     if (!replicator.holds(head.owner)) return;
     if (this.splices.has(head.flow)) replicator.dropHead(head.flow);
     else this.#serviceOf(head)?.adopt(head);
@@ -226,6 +249,22 @@ export class ProxyMember {
     return this.#serviceAt(destinationOf(view, 0, form));
   }
 
+  #makeForwarder(cookies: Cookies): Forwarder | undefined {
+    const { members, services } = this.config;
+    if (members.size < 2) return undefined;
+    return new Forwarder({
+      host: this.host,
+      self: this.#self,
+      members: [...members.values()].map(({ mac, sources }) => ({
+        mac: mustParseMac(mac),
+        sources: sources.map(mustParse),
+      })),
+      services: services.flatMap(({ addresses }) => addresses.map(mustParse)),
+      cookies,
+      replicator: () => this.#replicator,
+    });
+  }
+
   #makePools(): ProxyMember['pools'] {
     return new Map(
       Object.entries(this.config.pools).map(([name, pool]) => [
@@ -250,4 +289,11 @@ export class ProxyMember {
     const { nextAt } = this.splices.splicer;
     if (nextAt !== NEVER) this.host.timers.set(this.#spliceTimer, nextAt);
   }
+}
+
+/** The configuration has been checked; what is no MAC here is a fault of ours. */
+function mustParseMac(text: string): Mac {
+  const mac = parseMac(text);
+  if (mac === undefined) throw new Error(`${text} is no MAC`);
+  return mac;
 }

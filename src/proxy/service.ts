@@ -11,6 +11,7 @@ import { formOfFlow, MAX_FLOW_BYTES } from '../splice/form.ts';
 import { canSplice } from '../splice/join.ts';
 import { sourceOf, writeFlow } from '../splice/record.ts';
 import type { Connection, Offer } from '../tcp/connection.ts';
+import { COOKIE_LIFE, type Issuers } from '../tcp/cookie.ts';
 import { FlowMap } from '../tcp/demux.ts';
 import type { Listener, Recalled } from '../tcp/listener.ts';
 import type { Segment } from '../tcp/segment.ts';
@@ -20,6 +21,7 @@ import type { ServiceConfig } from './config.ts';
 import { type Dial, type Dialer, type DialOptions, millis } from './dialer.ts';
 import { noteFacts, recallFacts } from './head-facts.ts';
 import { Intake } from './intake.ts';
+import type { Pins } from './pins.ts';
 import { relay } from './relay.ts';
 import type { HeadLimits } from './request-head.ts';
 import { RouteTable } from './route.ts';
@@ -32,6 +34,8 @@ export interface ServiceContext {
   readonly splices: Splices;
   readonly replicator: () => Replicator | undefined;
   readonly cookieKey: SipKey;
+  readonly issuers: Issuers;
+  readonly pins: Pins;
   readonly pools: ReadonlyMap<string, { readonly pool: Pool; readonly connectTimeout: Micros }>;
   /** Request heads by result. */
   readonly heads: Record<string, number>;
@@ -76,6 +80,8 @@ export class Service {
   readonly isOpaque: boolean;
   readonly headLimits: HeadLimits;
   readonly headTimeout: Micros;
+  /** True if a client may be silent for longer than its cookie is sure to tell its home. */
+  readonly outlivesCookies: boolean;
   readonly lingerTime = LINGER;
   readonly deliveryTimeout = DELIVERY;
   readonly #context: ServiceContext;
@@ -104,14 +110,16 @@ export class Service {
       this.headLimits = { maxHeadBytes: 0 };
       this.headTimeout = LINGER;
     }
+    this.outlivesCookies = this.headTimeout >= COOKIE_LIFE;
   }
 
   /** Takes clients from now on. */
   open(): void {
-    const { host, cookieKey, counters } = this.#context;
+    const { host, cookieKey, issuers, counters } = this.#context;
     this.#listener ??= host.tcp.listen({
       local: this.#local,
       cookieKey,
+      issuers,
       hold: true,
       offer: () => this.#offer(),
       recall: (segment) => this.#recall(segment),
@@ -204,11 +212,14 @@ export class Service {
     this.#context.splices.commit(client, backend, this.#number, done);
   }
 
-  /** Tells whether every peer still counts this member in; see `Replicator.confirm`. */
-  confirm(done: Done): void {
-    const replicator = this.#context.replicator();
-    if (replicator === undefined) done(false);
-    else replicator.confirm(done);
+  /** A client's connection will end here; see `Pins.add`. */
+  pin(client: Connection, done: Done): void {
+    this.#context.pins.add(client, done);
+  }
+
+  /** It is over; false if it was not pinned. */
+  unpin(client: Connection): boolean {
+    return this.#context.pins.remove(client);
   }
 
   /** @param held what the client has said */
@@ -216,9 +227,9 @@ export class Service {
     const { counters, idleTimeout } = this.#context;
     counters.relays++;
     counters.activeRelays++;
-    this.dropHead(client, true);
     relay(client, backend, held, idleTimeout, () => {
       counters.activeRelays--;
+      this.unpin(client);
     });
   }
 

@@ -138,6 +138,7 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         splice: { extensionHeaders: passed.extensionHeaders },
         replication: { ...proxy.replicator?.counters },
         proxy: eventsOf(proxy),
+        forwarder: { ...proxy.forwarder?.counters, ...proxy.pins.counters },
       };
     },
   };

@@ -7,7 +7,7 @@ import type { Micros } from '../env/clock.ts';
 /** Bytes of one head. */
 export const MAX_HEAD_BYTES = 65_536;
 /** Heads, and bytes of heads, that one member may have logged at a time. */
-export const MAX_HEADS_PER_MEMBER = 1_024;
+export const MAX_HEADS_PER_MEMBER = 4_096;
 export const MAX_BYTES_PER_MEMBER = 4 << 20;
 
 export interface Head {

@@ -28,8 +28,8 @@ import type { DatagramPort } from './port.ts';
 import { type RecordSource, SnapshotSender } from './snapshot.ts';
 import { holdings, type View } from './takeover.ts';
 
-/** A head that nobody finished or dropped for so long is forgotten. */
-const HEAD_AGE: Micros = 60 * SECOND;
+/** A head that nobody finished or dropped for so long is forgotten: longer than clients may take to say one. */
+const HEAD_AGE: Micros = 900 * SECOND;
 
 /** The key of no record: deleting it changes nothing. */
 const NO_RECORD = new Uint8Array(16);

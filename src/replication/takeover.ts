@@ -20,18 +20,24 @@ function weight(member: number, candidate: number): number {
 }
 
 /** The id of the member that must hold the addresses of `member`; undefined if nobody serves. */
-export function ownerOf(member: number, active: readonly number[]): number | undefined {
-  if (active.includes(member)) return member;
-  let owner: number | undefined;
+export const ownerOf = (member: number, active: readonly number[]): number | undefined =>
+  active.includes(member) ? member : chosenFor(member, active);
+
+/**
+ * The one of `active` that suits a key best; undefined if nobody serves.
+ * @param key an integer from 0 to 2^24 - 1
+ */
+export function chosenFor(key: number, active: readonly number[]): number | undefined {
+  let chosen: number | undefined;
   let best = -1;
   for (const candidate of active) {
-    const suits = weight(member, candidate);
+    const suits = weight(key, candidate);
     if (suits > best) {
       best = suits;
-      owner = candidate;
+      chosen = candidate;
     }
   }
-  return owner;
+  return chosen;
 }
 
 /** The members, of `count` in all, whose addresses `self` must hold. */

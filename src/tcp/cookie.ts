@@ -3,12 +3,16 @@
 // SACK ride in the low bits of our timestamp. Every member of a cluster has the key, so any may answer the
 // SYN and any may take the ACK, and a flood of SYNs costs no memory.
 //
-//   bits 0-2 MSS class   3-15 proof of the flow   16-31 proof of the flow and the client's number
+//   bits 0-2 MSS class   3-15 proof of the flow, plus issuer   16-31 proof of the flow and the client's number
+//
+// The issuer is the number of the member that answered the SYN. Who can compute the proof gets it back by
+// subtraction: so all members know, without a message, at which of them a connection is at home.
 //
 // The two proofs together are what a stranger has to guess. The first alone tells a later segment of a
 // handshake of ours, whose number says nothing about where the client began, from a segment of nobody's. The
 // second adds the client's number to a hash instead of hashing it: a later segment, less than 65,535 bytes on,
 // can never pass for the first, where by a hash one in 65,536 would, and the stream would lack its beginning.
+import { type Micros, SECOND } from '../env/clock.ts';
 import type { Address } from '../ip/address.ts';
 import { flowWords } from './flow-words.ts';
 import { type SipKey, siphash } from './siphash.ts';
@@ -17,9 +21,11 @@ import { type SipKey, siphash } from './siphash.ts';
 const MSS_CLASSES = [536, 1_220, 1_300, 1_380, 1_420, 1_440, 1_452, 1_460] as const;
 const CLASS_BITS = 3;
 const CLASS_MASK = (1 << CLASS_BITS) - 1;
-const FLOW_MASK = 0xffff & ~CLASS_MASK;
+const FLOW_MASK = 0xffff >>> CLASS_BITS;
 /** Seconds that a tick of the slow clock lasts. A cookie is good for one to two ticks. */
 const TICK = 64;
+/** How long a cookie is good at least. */
+export const COOKIE_LIFE: Micros = TICK * SECOND;
 /** Members' clocks may differ: a cookie of the next tick is taken too. */
 const TICKS = [0, -1, 1] as const;
 
@@ -37,12 +43,26 @@ export interface FlowIdentity {
   readonly remotePort: number;
 }
 
+/** Who answers SYNs under one key. */
+export interface Issuers {
+  /** The number of this one, from 0 on. */
+  readonly self: number;
+  /** How many there are: 1 to 256. */
+  readonly count: number;
+}
+
+const ALONE: Issuers = { self: 0, count: 1 };
+/** Instead of an issuer. */
+const NOBODY = -1;
+
 /** Makes and checks cookies under one key. `wall` is the time of day in seconds. */
 export class Cookies {
   readonly #key: SipKey;
+  readonly #issuers: Issuers;
 
-  constructor(key: SipKey) {
+  constructor(key: SipKey, issuers = ALONE) {
     this.#key = key;
+    this.#issuers = issuers;
   }
 
   /** The initial sequence number for a client that sent `irs` and `mss`. */
@@ -50,29 +70,57 @@ export class Cookies {
     let index = MSS_CLASSES.length - 1;
     while (index > 0 && MSS_CLASSES[index] > mss) index--;
     const proof = this.#flowProof(flow, index, Math.floor(wall / TICK));
-    return this.#cookie(proof, irs, index);
+    const middle = ((proof >>> CLASS_BITS) + this.#issuers.self) & FLOW_MASK;
+    return ((this.#upper(proof, irs) << 16) | (middle << CLASS_BITS) | index) >>> 0;
   }
 
   /** The client's MSS (its class) if `iss` is a cookie of ours for this flow, else undefined. */
   check(flow: FlowIdentity, irs: number, iss: number, wall: number): number | undefined {
-    const index = iss & CLASS_MASK;
-    const tick = Math.floor(wall / TICK);
-    const found = TICKS.some((shift) => {
-      const proof = this.#flowProof(flow, index, tick + shift);
-      return isProof(proof, iss) && this.#cookie(proof, irs, index) === iss;
-    });
-    return found ? MSS_CLASSES[index] : undefined;
+    return this.#issuerOfFirst(flow, irs, iss, wall) === NOBODY
+      ? undefined
+      : MSS_CLASSES[iss & CLASS_MASK];
   }
 
   /**
    * True if `iss` looks like a cookie of ours for this flow, whatever number the client began with. Of the
-   * numbers that are not, one in 2,700 does too.
+   * numbers that are not, one in 2,700 does too for each issuer.
    */
   recognizes(flow: FlowIdentity, iss: number, wall: number): boolean {
-    const tick = Math.floor(wall / TICK);
-    return TICKS.some((shift) =>
-      isProof(this.#flowProof(flow, iss & CLASS_MASK, tick + shift), iss),
-    );
+    return this.#issuerOfAny(flow, iss, wall) !== NOBODY;
+  }
+
+  /**
+   * The number of who issued `iss`, or -1 if it looks like no cookie for this flow.
+   * @param irs the number below that of the segment that brings `iss`: where the client began, if it is the first
+   */
+  issuerOf(flow: FlowIdentity, irs: number, iss: number, wall: number): number {
+    const issuer = this.#issuerOfFirst(flow, irs, iss, wall);
+    return issuer === NOBODY ? this.#issuerOfAny(flow, iss, wall) : issuer;
+  }
+
+  #issuerOfFirst(flow: FlowIdentity, irs: number, iss: number, wall: number): number {
+    const now = Math.floor(wall / TICK);
+    for (let at = 0; at < TICKS.length; at++) {
+      const proof = this.#flowProof(flow, iss & CLASS_MASK, now + TICKS[at]);
+      const issuer = this.#issuerIn(iss, proof);
+      if (issuer !== NOBODY && this.#upper(proof, irs) === iss >>> 16) return issuer;
+    }
+    return NOBODY;
+  }
+
+  #issuerOfAny(flow: FlowIdentity, iss: number, wall: number): number {
+    const now = Math.floor(wall / TICK);
+    for (let at = 0; at < TICKS.length; at++) {
+      const issuer = this.#issuerIn(iss, this.#flowProof(flow, iss & CLASS_MASK, now + TICKS[at]));
+      if (issuer !== NOBODY) return issuer;
+    }
+    return NOBODY;
+  }
+
+  /** Who issued a cookie that carries this proof of its flow. */
+  #issuerIn(iss: number, proof: number): number {
+    const issuer = ((iss >>> CLASS_BITS) - (proof >>> CLASS_BITS)) & FLOW_MASK;
+    return issuer < this.#issuers.count ? issuer : NOBODY;
   }
 
   #flowProof(flow: FlowIdentity, index: number, tick: number): number {
@@ -81,15 +129,12 @@ export class Cookies {
     return siphash(this.#key, words, count);
   }
 
-  #cookie(proof: number, irs: number, index: number): number {
+  /** The proof of the flow and the client's number. */
+  #upper(proof: number, irs: number): number {
     words[0] = proof;
-    const upper = (siphash(this.#key, words, 1) >>> 16) + (irs & 0xffff) + (irs >>> 16);
-    return ((upper << 16) | (proof & FLOW_MASK) | index) >>> 0;
+    return ((siphash(this.#key, words, 1) >>> 16) + (irs & 0xffff) + (irs >>> 16)) & 0xffff;
   }
 }
-
-/** True if a cookie carries this proof of its flow. */
-const isProof = (proof: number, iss: number): boolean => ((proof ^ iss) & FLOW_MASK) === 0;
 
 /** The options that a cookie's timestamp carries. */
 export interface CookieOptions {

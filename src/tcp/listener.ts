@@ -4,7 +4,13 @@ import { type Address, type Endpoint, fromIpv4 } from '../ip/address.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as wire from '../wire/tcp-options.ts';
 import { Connection, type ConnectionHandler, type Offer } from './connection.ts';
-import { type CookieOptions, Cookies, decodeTimestamp, encodeTimestamp } from './cookie.ts';
+import {
+  type CookieOptions,
+  Cookies,
+  decodeTimestamp,
+  encodeTimestamp,
+  type Issuers,
+} from './cookie.ts';
 import { TcpError } from './errors.ts';
 import { establish, openPassively, type Remembered, synAckWindow } from './handshake.ts';
 import type { TcpSettings } from './options.ts';
@@ -31,6 +37,8 @@ export interface ListenOptions {
    * a half-open connection while there is room for it.
    */
   cookieKey?: SipKey | undefined;
+  /** Which of those who share the key this one is; it alone has it when absent. */
+  issuers?: Issuers | undefined;
   /**
    * What SYN-ACKs offer; asked for each, since all but the window scale may change. The stack's own offer
    * when absent.
@@ -80,7 +88,8 @@ export class Listener {
     const { settings, local } = options;
     if (settings !== undefined) checkSettings(stack, settings, local.port);
     this.options = options;
-    this.#cookies = options.cookieKey === undefined ? undefined : new Cookies(options.cookieKey);
+    const { cookieKey, issuers } = options;
+    this.#cookies = cookieKey === undefined ? undefined : new Cookies(cookieKey, issuers);
   }
 
   /** Takes no more connections, those among them whose handshake is under way. */

@@ -190,6 +190,11 @@ export class TcpStack implements Protocol {
     this.#connections.delete(connection);
   }
 
+  /** True if there is a connection between these ends, none in TIME-WAIT. */
+  has(local: Address, localPort: number, remote: Address, remotePort: number): boolean {
+    return this.#connections.get(local, localPort, remote, remotePort) !== undefined;
+  }
+
   /** False when a connection is over, or only waits in TIME-WAIT. */
   isLive({ state }: Connection): boolean {
     return state !== 'closed' && state !== 'time-wait';

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { MILLISECOND, type Micros, SECOND } from '../../src/env/clock.ts';
 import { silentLogger } from '../../src/env/logger.ts';
-import { seededRandom } from '../../src/env/random.ts';
+import { below, type Random, seededRandom } from '../../src/env/random.ts';
 import { Host } from '../../src/host/host.ts';
 import { type Address, formatEndpoint, parseAddress, parsePrefix } from '../../src/ip/address.ts';
 import { type ProxyConfig, parseProxyConfig } from '../../src/proxy/config.ts';
@@ -14,6 +14,7 @@ import { isSourceTaken } from '../../src/splice/join.ts';
 import { writeFlow } from '../../src/splice/record.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { ScriptedClient, type Step, WebServer } from './peers.ts';
+import { type Choice, Sprayer } from './sprayer.ts';
 import { type Seen, Wiretap } from './wiretap.ts';
 
 export function addressOf(text: string): Address {
@@ -59,6 +60,8 @@ export interface ClusterOptions {
   readonly backends?: readonly number[];
   /** Options that the backends' SYN-ACKs lack. */
   readonly timestamps?: boolean;
+  /** Whether each packet of clients and backends comes to a member by chance. */
+  readonly spray?: boolean;
 }
 
 function configuration(options: ClusterOptions): ProxyConfig {
@@ -111,6 +114,10 @@ export class Cluster {
   readonly #virtual: Address;
   readonly #delay: Micros;
   readonly #trouble: number;
+  /** Chooses the member that each packet comes to; undefined where routes do. */
+  readonly #spray: Random | undefined;
+  /** Addresses of services and the members' own towards backends. */
+  readonly #proxied: ReadonlySet<Address>;
   /** By the client's port: its initial number, and how far backends acknowledged what it said. */
   readonly #irs = new Map<number, number>();
   readonly #acknowledged = new Map<number, number>();
@@ -128,6 +135,9 @@ export class Cluster {
     this.#virtual = addressOf(this.#family === 4 ? VIRTUAL : VIRTUAL6);
     this.#delay = delay;
     this.#trouble = trouble;
+    this.#spray = options.spray === true ? seededRandom(seed + 77) : undefined;
+    const sources = [20, 21, 22].flatMap((n) => [hostAddress(n), hostAddress(n, 6)]);
+    this.#proxied = new Set([VIRTUAL, VIRTUAL6, ...sources].map(addressOf));
     this.#config = configuration(options);
     this.simulation = new Simulation(seed);
     for (const name of this.#config.members.keys()) this.start(name as Name);
@@ -257,7 +267,7 @@ export class Cluster {
     const port = this.#port();
     const seed = ++this.#seed;
     const host = new Host({
-      link: new Wiretap(port, seen),
+      link: new Wiretap(new Sprayer(port, (destination) => this.#chosen(destination)), seen),
       mac: 0x0200_0000_0000 + seed,
       clock: this.simulation.clock,
       random: seededRandom(seed),
@@ -269,6 +279,18 @@ export class Cluster {
       if (subnet !== undefined) host.ip.addRoute({ prefix: subnet });
     }
     return this.simulation.add(host, port);
+  }
+
+  /** The member by way of whose next-hop address a packet comes, by chance. */
+  #chosen(destination: Address): Choice {
+    if (this.#spray === undefined || !this.#proxied.has(destination)) return undefined;
+    const family = typeof destination === 'number' ? 4 : 6;
+    const nextHop = addressOf(
+      hostAddress(10 + below(this.#spray, this.#config.members.size), family),
+    );
+    const holders = [...this.members.values()].filter(({ host }) => host.ip.isLocal(nextHop));
+    const holder = holders.find((member) => !this.#paused.has(member)) ?? holders[0];
+    return holder?.host.ip.mac ?? 'lost';
   }
 
   #fromClient({ sourcePort, seq, flags }: Seen): void {
@@ -283,6 +305,8 @@ export class Cluster {
   }
 
   #fromMember(member: ProxyMember, segment: Seen): void {
+    // Passed on to another member, as it came.
+    if (this.#proxied.has(segment.destination)) return;
     if (segment.source === this.#virtual) {
       this.toClients.set(member.member, (this.toClients.get(member.member) ?? 0) + 1);
       this.#toClient(segment);

@@ -47,6 +47,31 @@ test('a cookie gives back the largest class not above the MSS, for one to two mi
   expect(cookies.check(flow, 1, cookies.issue(flow, 1, 100, 0), 0)).toBe(536);
 });
 
+test('a cookie tells all members which of them issued it, and that for later segments too', () => {
+  const key = keyFromSecret('secret', 'cookie');
+  const member = (self: number, count: number) => new Cookies(key, { self, count });
+  let mistaken = 0;
+  let trials = 0;
+  for (const count of [1, 3, 256]) {
+    for (const self of [0, 1, 2, 255].filter((number) => number < count)) {
+      for (let port = 0; port < 200; port++) {
+        const each = { ...flow, remotePort: port };
+        const irs = Math.imul(port, 0x9e37_79b1) >>> 0;
+        const iss = member(self, count).issue(each, irs, 1_460, 1_000_000);
+        const other = member(count - 1, count);
+        expect(other.check(each, irs, iss, 1_000_000)).toBe(1_460);
+        expect(other.issuerOf(each, irs, iss, 1_000_063)).toBe(self);
+        // Of a later segment the client's first number is unknown: another tick may seem to fit.
+        trials++;
+        if (other.issuerOf(each, irs + 77, iss, 1_000_063) !== self) mistaken++;
+        if (port < 5) expect(other.issuerOf(each, irs, iss, 1_000_300)).toBeLessThan(count);
+      }
+    }
+  }
+  expect(mistaken).toBeLessThan(0.06 * trials);
+  expect(member(0, 1).issuerOf(flow, 1, member(1, 2).issue(flow, 1, 1_460, 0), 0)).toBe(-1);
+});
+
 test('no later segment of the first window passes for the first, wherever the client began', () => {
   for (const irs of [0, 0x7fff_fff0, 0x1234_ff00, 0xffff_0000, 0xffff_fff0]) {
     const iss = cookies.issue(flow, irs, 1_460, 1_000_000);
