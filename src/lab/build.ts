@@ -1,4 +1,5 @@
 /** Makes a plan's namespaces, cables, addresses and routes. Runs within the lab. */
+import { findProgram } from './find-program.ts';
 import { LabError } from './lab-error.ts';
 import type { NamespacePlan, Plan } from './plan.ts';
 import { run } from './run.ts';
@@ -10,14 +11,25 @@ export async function buildNetwork(plan: Plan): Promise<void> {
   await Promise.all(plan.namespaces.map(configure));
 }
 
-async function configure({ namespace, sysctls, commands }: NamespacePlan): Promise<void> {
+async function configure(plan: NamespacePlan): Promise<void> {
+  const { namespace, sysctls, commands, rules6 = [], ruleset } = plan;
   const settings = sysctls.map(
     ([path, value]) =>
       `{ echo ${quote(value)} > /proc/sys/${quote(path)}; } 2>/dev/null || { echo 'no such setting, or not this value: ${path}' >&2; exit 1; }`,
   );
   // An interface that comes up before its settings would already speak.
   const script = [...settings, 'exec ip -batch -'].join('\n');
-  await batch(['ip', 'netns', 'exec', namespace, 'sh', '-c', script], commands, namespace);
+  const inside = ['ip', 'netns', 'exec', namespace];
+  await batch([...inside, 'sh', '-c', script], commands, namespace);
+  if (rules6.length > 0) await batch([...inside, 'ip', '-6', '-batch', '-'], rules6, namespace);
+  if (ruleset === undefined) return;
+  if (findProgram('nft') === undefined) {
+    throw new LabError(
+      `${namespace} spreads packets, which needs nft; install it with: sudo apt-get install nftables`,
+    );
+  }
+  const { code, stderr } = await run([...inside, 'nft', '-f', '-'], { stdin: ruleset });
+  if (code !== 0) throw new LabError(`nft in ${namespace}: ${stderr.trim()}`);
 }
 
 async function batch(

@@ -43,6 +43,7 @@ const TOOLS: readonly Tool[] = [
     needed: false,
     purpose: 'the backends of demo and tests',
   },
+  { program: 'nft', package: 'nftables', needed: false, purpose: 'labs that spray packets' },
   { program: 'tcpdump', package: 'tcpdump', needed: false, purpose: 'suture lab capture' },
   { program: 'wrk', package: 'wrk', needed: false, purpose: 'load in tests and benchmarks' },
   { program: 'tshark', package: 'tshark', needed: false, purpose: 'reads captures in tests' },

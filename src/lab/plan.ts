@@ -28,6 +28,10 @@ export interface NamespacePlan {
   readonly sysctls: readonly (readonly [path: string, value: string])[];
   /** Lines for `ip -batch`. */
   readonly commands: readonly string[];
+  /** Lines for `ip -6 -batch`: rules, which do not show their family. */
+  readonly rules6?: readonly string[];
+  /** Input of `nft -f`. */
+  readonly ruleset?: string;
 }
 
 /** Where a proxy's TAP is plugged in. */

@@ -6,6 +6,7 @@ import { fileServer } from './backend-server.ts';
 import { environment } from './environment.ts';
 import { BRIDGE, type Cable, type NamespacePlan, type Plan, type ProcessPlan } from './plan.ts';
 import { proxyProcess } from './proxy-process.ts';
+import { planRoutes } from './spreading.ts';
 import { type HostTopology, type LoadedTopology, switchSchema, type Topology } from './topology.ts';
 
 /** @throws ConfigError for a proxy whose configuration cannot be used. */
@@ -107,12 +108,14 @@ function hostPlan(name: string, host: HostTopology, topology: Topology): Namespa
     ['net/ipv4/ip_forward', '1'],
     ...(topology.ipv6 ? [['net/ipv6/conf/all/forwarding', '1'] as [string, string]] : []),
   ];
+  const { sysctls, commands, ...spreading } = planRoutes(host.routes);
   return {
     namespace: name,
     sysctls: [
       ...ipv6Settings(topology.ipv6),
       ...(topology.ipv6 ? withoutDetection(Object.keys(host.interfaces)) : []),
       ...(host.forward ? forward : []),
+      ...sysctls,
       ...Object.entries(host.sysctls).map(
         ([key, value]) => [key.replaceAll('.', '/'), String(value)] as const,
       ),
@@ -123,8 +126,9 @@ function hostPlan(name: string, host: HostTopology, topology: Topology): Namespa
         ...addresses.map((address) => `address add ${address} dev ${device}${noDad(address)}`),
         `link set dev ${device} up`,
       ]),
-      ...host.routes.map(({ to, via }) => `route add ${to} via ${via}`),
+      ...commands,
     ],
+    ...spreading,
   };
 }
 

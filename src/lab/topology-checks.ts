@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { canonical } from '../config/fields.ts';
 import { nearest } from '../config/nearest.ts';
 import { Subnet } from '../config/subnet.ts';
+import { hopsOf } from './spreading.ts';
 import type { HostTopology, Topology } from './topology.ts';
 
 /** Takes one problem: the field's path and the message that follows it. */
@@ -76,14 +77,20 @@ function checkInterfaces(
 
 function checkRoutes(name: string, host: HostTopology, problem: Problem): void {
   const networks = Object.values(host.interfaces).flatMap(({ addresses }) => addresses);
-  host.routes.forEach(({ via }, index) => {
-    const family = isIP(via);
-    const reachable = networks.some(
-      (network) => isIP(network.split('/')[0]) === family && new Subnet(network).contains(via),
-    );
-    if (reachable) return;
+  host.routes.forEach((route, index) => {
     const path = ['hosts', name, 'routes', index, 'via'];
-    problem(path, `${via} is on no network of ${name}; it has: ${networks.join(', ') || 'none'}`);
+    const hops = hopsOf(route.via);
+    for (const hop of hops) {
+      const family = isIP(hop);
+      const reachable = networks.some(
+        (network) => isIP(network.split('/')[0]) === family && new Subnet(network).contains(hop),
+      );
+      if (family !== isIP(hops[0])) problem(path, `${hop} is not of the family of ${hops[0]}`);
+      else if (!reachable) {
+        const known = networks.join(', ') || 'none';
+        problem(path, `${hop} is on no network of ${name}; it has: ${known}`);
+      }
+    }
   });
 }
 

@@ -58,7 +58,13 @@ const interfaceSchema = z.strictObject({
 
 const routeSchema = z.strictObject({
   to: destination().describe('default, an address or a network'),
-  via: ipAddress().describe('The next hop, on a network of one of the interfaces'),
+  via: z
+    .union([ipAddress(), z.array(ipAddress()).min(1).max(256)])
+    .describe('The next hop, on a network of one of the interfaces; or several, all of one family'),
+  spread: z
+    .enum(['flow', 'packet'])
+    .default('flow')
+    .describe('What keeps to one of several next hops: each flow, or nothing (needs nft)'),
 });
 
 const readySchema = z.union([
@@ -159,6 +165,7 @@ const checkedSchema = topologySchema.superRefine((topology, context) => {
 export type TopologyInput = z.input<typeof topologySchema>;
 /** A topology with its defaults filled in. Paths in it are relative to `LoadedTopology.folder`. */
 export type Topology = z.infer<typeof topologySchema>;
+export type RouteTopology = z.infer<typeof routeSchema>;
 export type HostTopology = z.infer<typeof hostSchema>;
 export type ProxyTopology = z.infer<typeof proxySchema>;
 export type FilesTopology = z.infer<typeof filesSchema>;

@@ -68,12 +68,12 @@ export class TestLab implements AsyncDisposable {
     this.#state = state;
   }
 
-  static async up(input: TopologyInput): Promise<TestLab> {
+  static async up(input: TopologyInput, from = folder): Promise<TestLab> {
     const state = mkdtempSync(join(tmpdir(), 'suture-e2e-'));
     // A state of its own: a lab that is up on this machine is none of ours.
     process.env.XDG_RUNTIME_DIR = state;
     try {
-      return new TestLab(await Lab.up(input, { folder }), state);
+      return new TestLab(await Lab.up(input, { folder: from }), state);
     } catch (error) {
       rmSync(state, { recursive: true, force: true });
       throw error;
@@ -98,8 +98,8 @@ export class TestLab implements AsyncDisposable {
   }
 
   /** A member's metrics by name with labels. */
-  async metrics(member: string): Promise<Map<string, number>> {
-    const text = await this.run(member, ['curl', '-sS', 'http://127.0.0.1:9100/metrics']);
+  async metrics(member: string, port = 9100): Promise<Map<string, number>> {
+    const text = await this.run(member, ['curl', '-sS', `http://127.0.0.1:${port}/metrics`]);
     const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     return new Map(
       samples.map((line) => {

@@ -91,6 +91,12 @@ test.each<[string, Parameters<typeof problems>[0], string]>([
     'topology: hosts.web.routes[0].via: 10.9.0.1 is on no network of web; it has: 10.1.0.31/24',
   ],
   [
+    'next hops of two families',
+    (t) =>
+      Object.assign(t.hosts.web, { routes: [{ to: 'default', via: ['10.1.0.2', 'fd00::1'] }] }),
+    'topology: hosts.web.routes[0].via: fd00::1 is not of the family of 10.1.0.2',
+  ],
+  [
     'two nodes of one name',
     (t) => Object.assign(t, { switches: { lan: {}, web: {} } }),
     'topology: hosts.web: "web" is already the name of one of the switches',
@@ -128,10 +134,66 @@ test('a misspelt key is shown with its line and what is allowed', () => {
 });
 
 test('the shipped labs are in order', () => {
-  for (const name of ['duo', 'duo6', 'solo']) {
+  for (const name of ['duo', 'duo6', 'solo', 'spray', 'ecmp']) {
     const loaded = loadTopology(join(root, 'labs', `${name}.yaml`));
     expect(planOf(loaded).processes.map((process) => process.name)).toContain('a');
   }
+});
+
+/** What the plan sets in `client`, of the routes that it is given. */
+function planned(routes: object[], ipv6 = false) {
+  const changed = structuredClone(FILE) as TopologyInput;
+  const addresses = ['10.1.0.2/24', ...(ipv6 ? ['fd00::2/64'] : [])];
+  Object.assign(changed, { ipv6 });
+  Object.assign(changed.hosts.client, {
+    interfaces: { eth0: { switch: 'lan', addresses } },
+    routes,
+  });
+  const plan = planOf(parseTopology(changed, root));
+  const found = plan.namespaces.find(({ namespace }) => namespace === 'client');
+  return { ...found, commands: found?.commands.filter((line) => /^(route|rule)/.test(line)) };
+}
+
+test('several next hops: one for each flow', () => {
+  const plan = planned([{ to: '10.0.0.100', via: ['10.1.0.11', '10.1.0.12'] }]);
+  expect(plan.commands).toEqual([
+    'route add 10.0.0.100 nexthop via 10.1.0.11 nexthop via 10.1.0.12',
+  ]);
+  expect(plan.sysctls).toContainEqual(['net/ipv4/fib_multipath_hash_policy', '1']);
+  expect(plan.ruleset).toBeUndefined();
+});
+
+test('several next hops: the next for each packet', () => {
+  const via = ['10.1.0.11', '10.1.0.12'];
+  const plan = planned(
+    [
+      { to: '10.0.0.100', via, spread: 'packet' },
+      { to: '10.9.0.0/24', via, spread: 'packet' },
+      { to: 'fd01::/64', via: ['fd00::11', 'fd00::12'], spread: 'packet' },
+    ],
+    true,
+  );
+  expect(plan.commands).toEqual([
+    'route add 10.0.0.100 nexthop via 10.1.0.11 nexthop via 10.1.0.12',
+    'route add 10.9.0.0/24 nexthop via 10.1.0.11 nexthop via 10.1.0.12',
+    'route add fd01::/64 nexthop via fd00::11 nexthop via fd00::12',
+    'rule add fwmark 1001 table 1001',
+    'rule add fwmark 1002 table 1002',
+    'route add 10.0.0.100 via 10.1.0.11 table 1001',
+    'route add 10.0.0.100 via 10.1.0.12 table 1002',
+    'route add 10.9.0.0/24 via 10.1.0.11 table 1001',
+    'route add 10.9.0.0/24 via 10.1.0.12 table 1002',
+    'route add fd01::/64 via fd00::11 table 1003',
+    'route add fd01::/64 via fd00::12 table 1004',
+  ]);
+  expect(plan.rules6).toEqual([
+    'rule add fwmark 1003 table 1003',
+    'rule add fwmark 1004 table 1004',
+  ]);
+  expect(plan.ruleset?.match(/meta nfproto.*/g)).toEqual([
+    'meta nfproto ipv4 ip daddr { 10.0.0.100, 10.9.0.0/24 } meta mark set numgen inc mod 2 offset 1001',
+    'meta nfproto ipv6 ip6 daddr { fd01::/64 } meta mark set numgen inc mod 2 offset 1003',
+  ]);
 });
 
 test('with IPv6, no address waits to be found unique', () => {
