@@ -67,11 +67,6 @@ export class Intake implements ConnectionHandler {
     return this.client.remote;
   }
 
-  /** True while the flow could still become a splice of this member's. */
-  get isCommitting(): boolean {
-    return this.#phase === 'committing';
-  }
-
   onConnect(): void {
     // Bytes that another member acknowledged to the client before it died: from now on they are ours.
     this.#take();

@@ -82,7 +82,7 @@ export class ProxyMember {
       lingerMillis: config.splice.lingerMs,
       idleMillis: config.splice.idleTimeoutMs,
       logger,
-      concede: (client, virtual, wins) => this.#serviceAt(virtual)?.concede(client, wins) ?? true,
+      concede: (client, virtual) => this.#serviceAt(virtual)?.concede(client),
     });
     this.holdings = new Holdings(this.host, [...config.members.values()], this.#self, logger);
     this.pools = this.#makePools();
@@ -190,6 +190,9 @@ export class ProxyMember {
       },
       {
         insert: (_from, record) => this.splices.insert(record),
+        proposed: (_from, record) => this.splices.proposed(record),
+        standsAgainst: (record) => this.splices.standsAgainst(record),
+        prevails: (first, second) => this.splices.prevails(first, second),
         delete: (_from, key) => this.splices.delete(key),
         orphan: (head) => this.#adopt(replicator, head),
         view: () => {},
@@ -220,6 +223,8 @@ export class ProxyMember {
       return;
     }
     if (!replicator.holds(head.owner)) return;
+    // Its record is inherited, or another member goes on with it.
+    if (replicator.proposerOf(head.flow) !== undefined) return;
     if (this.splices.has(head.flow)) replicator.dropHead(head.flow);
     else this.#serviceOf(head)?.adopt(head);
   }

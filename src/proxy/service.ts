@@ -140,16 +140,11 @@ export class Service {
   }
 
   /**
-   * Another member has spliced a client's connection, which only one member may do.
-   * @param wins whether a splice of ours that is being committed would prevail over that one
-   * @returns false if ours prevails
+   * Another member splices a client's connection, which only one member may do: lets go of it. (A splice of ours
+   * that was being committed has been told so already.)
    */
-  concede(client: Endpoint, wins: boolean): boolean {
-    const intake = this.#intakeOf(client);
-    if (intake === undefined) return true;
-    if (wins && intake.isCommitting) return false;
-    intake.yield();
-    return true;
+  concede(client: Endpoint): void {
+    this.#intakeOf(client)?.yield();
   }
 
   /** Goes on with a client whose member is gone. */

@@ -26,6 +26,7 @@ import {
   recordHome,
   type SpliceRecord,
   sourceOf,
+  writeFlow,
   writeKey,
 } from '../splice/record.ts';
 import { LINGERING } from '../splice/slot.ts';
@@ -55,12 +56,8 @@ export interface SplicesOptions {
   readonly lingerMillis: number;
   readonly idleMillis: number;
   readonly logger: Logger;
-  /**
-   * Another member has spliced a client's connection to a virtual end point.
-   * @param wins whether a splice of ours that is being committed prevails
-   * @returns false if there is one, and it does
-   */
-  readonly concede: (client: Endpoint, virtual: Endpoint, wins: boolean) => boolean;
+  /** Another member splices a client's connection to a virtual end point. */
+  readonly concede: (client: Endpoint, virtual: Endpoint) => void;
 }
 
 export class Splices implements RecordSource {
@@ -77,6 +74,8 @@ export class Splices implements RecordSource {
   readonly #key = new Uint8Array(MAX_KEY_BYTES);
   readonly #keyView = new DataView(this.#key.buffer);
   readonly #keyWords = new Uint32Array(this.#key.buffer);
+  readonly #standing = new Uint8Array(MAX_RECORD_BYTES);
+  readonly #standingView = new DataView(this.#standing.buffer);
 
   constructor(options: SplicesOptions) {
     const { host } = options;
@@ -116,9 +115,8 @@ export class Splices implements RecordSource {
   ): void {
     const { host, self } = this.#options;
     const { replicator } = this;
-    // A later connection between the same ends must win over what a member may still hold of an earlier
-    // one, so epochs begin with the time.
-    const terms = { home: self, service, recovery: RECOVERY_NONE, epoch: host.clock.wall() };
+    const epoch = this.#epochFor(client);
+    const terms = { home: self, service, recovery: RECOVERY_NONE, epoch };
     const record = recordOf(client, backend, terms);
     if (replicator === undefined || !this.#makeRoom(record)) {
       done(replicator === undefined ? 'lost' : 'full');
@@ -163,28 +161,56 @@ export class Splices implements RecordSource {
     return this.#find(form, 0) >= 0;
   }
 
-  /** Takes a record from another member. Of two homes that raced the one with the higher id prevails. */
-  insert(record: Uint8Array): void {
-    const { host, self, concede, logger } = this.#options;
+  /** Another member proposes a record: it serves the client. */
+  proposed(record: Uint8Array): void {
     const form = formOfRecord(record.length);
     if (form === undefined) return;
     this.#record.set(record);
-    const home = recordHome(this.#view, 0, form);
-    const client = sourceOf(this.#view, 0, form);
-    const virtual = destinationOf(this.#view, 0, form);
-    if (home !== self && !concede(client, virtual, self > home)) return;
-    this.#record.set(record);
+    this.#options.concede(sourceOf(this.#view, 0, form), destinationOf(this.#view, 0, form));
+  }
+
+  /**
+   * The record in the table that a proposed one cannot take the place of: of a flow that is alive, and not
+   * older. Valid until the next call.
+   */
+  standsAgainst(record: Uint8Array): Uint8Array | undefined {
+    const form = formOfRecord(record.length);
+    if (form === undefined) return undefined;
     const { table } = this.splicer.of(form);
-    const epoch = recordEpoch(this.#view, 0, form);
+    this.#record.set(record);
     const slot = this.#find(form, 0);
-    if (slot >= 0) {
-      table.copyRecord(slot, this.#record, 0);
-      const raced = recordEpoch(this.#view, 0, form) === epoch;
-      if (raced && recordHome(this.#view, 0, form) < home) table.remove(slot);
-      this.#record.set(record);
-    }
+    if (slot < 0 || table.state(slot) >= LINGERING) return undefined;
+    const epoch = recordEpoch(this.#view, 0, form);
+    const standing = this.#standing.subarray(0, form.recordBytes);
+    table.copyRecord(slot, standing, 0);
+    const isSame = standing.every((byte, index) => byte === record[index]);
+    return isSame || epoch > recordEpoch(this.#standingView, 0, form) ? undefined : standing;
+  }
+
+  /** True if of two records for a flow the first prevails: the higher (epoch, home) pair (invariant I3). */
+  prevails(first: Uint8Array, second: Uint8Array): boolean {
+    const form = formOfRecord(first.length);
+    if (form === undefined) return false;
+    const epochs = [first, second].map((record) => recordEpoch(viewOf(record), 0, form));
+    if (epochs[0] !== epochs[1]) return epochs[0] > epochs[1];
+    return recordHome(viewOf(first), 0, form) > recordHome(viewOf(second), 0, form);
+  }
+
+  /** Takes a record that every member has. What stands in its way here is over, or of an earlier connection. */
+  insert(record: Uint8Array): void {
+    const { host, logger } = this.#options;
+    const form = formOfRecord(record.length);
+    if (form === undefined) return;
+    const { table } = this.splicer.of(form);
+    // The client may have come here after the record was proposed.
+    this.proposed(record);
+    this.#record.set(record);
+    const byClient = this.#find(form, 0);
+    // Who owns a source address gives out its ports, and knows which are free.
+    const byBackend = this.#find(form, form.keyWords);
+    if (byBackend >= 0 && byBackend !== byClient) table.remove(byBackend);
     if (table.insertEncoded(this.#view, 0, host.clock.now()) < 0) {
-      logger.debug({ counters: table.counters }, 'a record of a peer was refused');
+      logger.error({ counters: table.counters }, 'a record that every member has found no place');
     }
   }
 
@@ -238,6 +264,20 @@ export class Splices implements RecordSource {
     if (form === undefined) throw new RangeError(`no record has ${record.length} bytes`);
     const view = new DataView(record.buffer, record.byteOffset, record.length);
     return writeKey(view, 0, form, key);
+  }
+
+  /**
+   * A later connection between the same ends must win over what a member may still hold of an earlier one: so
+   * epochs are the time, and grow even if the clocks of two members differ.
+   */
+  #epochFor({ remote, local }: Connection): number {
+    const { table } = this.splicer.ofAddress(remote.address);
+    writeFlow(this.#view, 0, remote, local);
+    const slot = this.#find(table.form, 0);
+    const wall = this.#options.host.clock.wall();
+    if (slot < 0) return wall;
+    table.copyRecord(slot, this.#record, 0);
+    return Math.max(wall, recordEpoch(this.#view, 0, table.form) + 1);
   }
 
   #splicerOf(form: RecordForm): Splicer {
@@ -313,3 +353,6 @@ export class Splices implements RecordSource {
     this.replicator?.remove(this.#key.subarray(0, length));
   }
 }
+
+const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, length);

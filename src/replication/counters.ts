@@ -31,7 +31,15 @@ export interface ReplicationCounters {
   /** Records committed, and commits that gave up because this member was fenced or closed. */
   commits: number;
   commitsFailed: number;
+  /** Proposals of others that came, and those of them that had to wait for another of the same flow. */
   recordsIn: number;
+  proposalsDeferred: number;
+  /** Proposals of ours that gave way to another member's. */
+  proposalsWithdrawn: number;
+  /** Proposals taken over from a member that is gone. */
+  proposalsInherited: number;
+  /** Records shown to a member that proposed another for their flow. */
+  recordsAsserted: number;
   deletesOut: number;
   deletesIn: number;
   headsOut: number;
@@ -72,6 +80,10 @@ export const replicationCounters = (): ReplicationCounters => ({
   commits: 0,
   commitsFailed: 0,
   recordsIn: 0,
+  proposalsDeferred: 0,
+  proposalsWithdrawn: 0,
+  proposalsInherited: 0,
+  recordsAsserted: 0,
   deletesOut: 0,
   deletesIn: 0,
   headsOut: 0,

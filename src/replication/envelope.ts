@@ -1,5 +1,5 @@
 /**
- * The envelope of a datagram: 24 bytes in clear (authenticated), then sealed 25 bytes and the messages, then
+ * The envelope of a datagram: 24 bytes in clear (authenticated), then sealed 33 bytes and the messages, then
  * the tag. Offsets of the sealed part count from the start of the plaintext. Numbers are big-endian.
  */
 import type { Incarnation } from './incarnation.ts';
@@ -7,7 +7,7 @@ import type { Incarnation } from './incarnation.ts';
 /** UDP payload that fits an MTU of 1,500 without fragments, over IPv6 and over IPv4. */
 export const MAX_PAYLOAD = 1_452;
 export const MAGIC = 0x5375;
-export const VERSION = 2;
+export const VERSION = 3;
 export const TAG_BYTES = 16;
 
 /** The part in clear: magic, version, sender, cluster, the sender's incarnation, the datagram's number. */
@@ -18,16 +18,21 @@ const CLUSTER_AT = 4;
 const INCARNATION_AT = 8;
 const COUNTER_AT = 16;
 
-/** The sealed part: receiver's incarnation, stream number, acknowledgment, selective bits, flags. */
+/**
+ * The sealed part: receiver's incarnation, stream number, acknowledgment, selective bits, how far all is
+ * accepted, how far all is settled, flags.
+ */
 const TO_AT = 0;
 const NUMBER_AT = 8;
 const ACK_AT = 12;
 const SACK_AT = 16;
-const FLAGS_AT = 24;
+const ACCEPTED_AT = 24;
+const SETTLED_AT = 28;
+const FLAGS_AT = 32;
 /** Where the messages begin in the plaintext. */
-export const BODY_AT = 25;
+export const BODY_AT = 33;
 export const MAX_PLAIN = MAX_PAYLOAD - CLEAR_BYTES - TAG_BYTES;
-/** Bytes of messages that one datagram holds: 20 IPv4 records with their headers, 12 of IPv6. */
+/** Bytes of messages that one datagram holds: 19 proposals of IPv4 flows, 11 of IPv6 flows. */
 export const MAX_BODY = MAX_PLAIN - BODY_AT;
 export const MIN_PAYLOAD = CLEAR_BYTES + BODY_AT + TAG_BYTES;
 
@@ -89,6 +94,10 @@ export const acknowledgment = (plain: DataView): number => plain.getUint32(ACK_A
 /** Bit i: the sender also holds number acknowledgment + 1 + i; 32 bits here, 32 more in `sackHigh`. */
 export const sackLow = (plain: DataView): number => plain.getUint32(SACK_AT + 4);
 export const sackHigh = (plain: DataView): number => plain.getUint32(SACK_AT);
+/** The lowest stream number of ours whose proposals the sender of this datagram has not all accepted. */
+export const accepted = (plain: DataView): number => plain.getUint32(ACCEPTED_AT);
+/** All who are up for the sender have what it gave out tickets for up to this one (uint32). */
+export const settled = (plain: DataView): number => plain.getUint32(SETTLED_AT);
 export const flags = (plain: DataView): number => plain.getUint8(FLAGS_AT);
 /** True if nothing unknown is set; what belongs to a stream must be confirmed, too. */
 export const areValidFlags = (value: number): boolean =>
@@ -101,6 +110,8 @@ export function writeInner(
   ack: number,
   low: number,
   high: number,
+  acceptedNumber: number,
+  settledTicket: number,
   flagBits: number,
 ): void {
   plain.setUint32(TO_AT, to.seconds);
@@ -109,5 +120,7 @@ export function writeInner(
   plain.setUint32(ACK_AT, ack);
   plain.setUint32(SACK_AT, high);
   plain.setUint32(SACK_AT + 4, low);
+  plain.setUint32(ACCEPTED_AT, acceptedNumber);
+  plain.setUint32(SETTLED_AT, settledTicket);
   plain.setUint8(FLAGS_AT, flagBits);
 }

@@ -10,6 +10,8 @@ export class InStream {
   readonly #pool: DatagramPool;
   readonly #deliver: (datagram: Datagram) => void;
   #expected = FIRST_NUMBER;
+  /** By datagram: how many of its proposals wait to be accepted. */
+  readonly #waiting = new Map<number, number>();
   #low = 0;
   #high = 0;
   /** Raised by `reset`, which a handler may cause in the middle of a delivery. */
@@ -23,6 +25,27 @@ export class InStream {
   /** The number not delivered yet: all before it were. */
   get expected(): number {
     return this.#expected;
+  }
+
+  /** The lowest number not delivered, or with a proposal that is not accepted yet. */
+  get accepted(): number {
+    let lowest = this.#expected;
+    for (const number of this.#waiting.keys()) {
+      if (distance(number, lowest) < 0x8000_0000) lowest = number;
+    }
+    return lowest;
+  }
+
+  /** Withholds the acceptance of the datagram that is being delivered. */
+  defer(): void {
+    this.#waiting.set(this.#expected, (this.#waiting.get(this.#expected) ?? 0) + 1);
+  }
+
+  /** A proposal of a datagram is decided that was deferred. */
+  decided(number: number): void {
+    const left = (this.#waiting.get(number) ?? 0) - 1;
+    if (left > 0) this.#waiting.set(number, left);
+    else this.#waiting.delete(number);
   }
 
   /** Bit i: number `expected` + 1 + i is here, for i below 32. */
@@ -42,6 +65,7 @@ export class InStream {
       this.#early[index] = undefined;
     }
     this.#expected = FIRST_NUMBER;
+    this.#waiting.clear();
     this.#low = this.#high = 0;
     this.#life++;
   }

@@ -7,11 +7,14 @@ import type { HeadLog } from './heads.ts';
 import type { Joiner } from './joiner.ts';
 import * as messages from './messages.ts';
 import type { Peer } from './peer.ts';
+import type { Proposals, Rank } from './proposals.ts';
 import { type RecordSource, Touched } from './snapshot.ts';
 
 export interface InboxEvents {
+  /** A record of a snapshot belongs into the table. */
   insert(from: number, record: Uint8Array): void;
-  delete(from: number, key: Uint8Array): void;
+  /** A record was deleted; its deletion has this ticket. */
+  delete(from: number, ticket: number, key: Uint8Array): void;
   /** A member that joins wants the table. */
   requested(peer: Peer, id: number): void;
   /** More happened during our join than can be remembered: it must begin again. */
@@ -21,6 +24,7 @@ export interface InboxEvents {
 export class Inbox {
   readonly #joiner: Joiner;
   readonly #heads: HeadLog;
+  readonly #proposals: Proposals;
   readonly #source: RecordSource;
   readonly #counters: ReplicationCounters;
   readonly #events: InboxEvents;
@@ -31,12 +35,14 @@ export class Inbox {
   constructor(
     joiner: Joiner,
     heads: HeadLog,
+    proposals: Proposals,
     source: RecordSource,
     counters: ReplicationCounters,
     events: InboxEvents,
   ) {
     this.#joiner = joiner;
     this.#heads = heads;
+    this.#proposals = proposals;
     this.#source = source;
     this.#counters = counters;
     this.#events = events;
@@ -48,11 +54,14 @@ export class Inbox {
     for (let at = BODY_AT; at < end; at = messages.messageEnd(view, at)) {
       const payload = messages.payloadAt(at);
       switch (messages.messageType(view, at)) {
-        case messages.INSERT:
-          this.#insert(peer, bytes, payload, messages.payloadLength(view, at));
+        case messages.PROPOSE:
+          this.#propose(peer, datagram, at);
           break;
         case messages.DELETE:
-          this.#delete(peer, bytes, payload, messages.payloadLength(view, at));
+          this.#delete(peer, datagram, at);
+          break;
+        case messages.WITHDRAW:
+          this.#proposals.withdrawn(peer.id, bytes.slice(payload, messages.messageEnd(view, at)));
           break;
         case messages.HEAD:
           this.#logHead(peer, datagram, at, now);
@@ -79,21 +88,36 @@ export class Inbox {
     }
   }
 
-  #insert(peer: Peer, bytes: Uint8Array, at: number, length: number): void {
-    this.#counters.recordsIn++;
-    const record = copy(bytes, at, length, this.#record);
+  /** A record of a member that joins came into the table. */
+  touch(record: Uint8Array): void {
     if (this.#joiner.joining && !this.#touched.inserted(this.#keyOf(record))) {
       this.#events.overrun();
     }
-    this.#events.insert(peer.id, record);
   }
 
-  #delete(peer: Peer, bytes: Uint8Array, at: number, length: number): void {
+  #propose(peer: Peer, datagram: Datagram, at: number): void {
+    const { view, bytes } = datagram;
+    this.#counters.recordsIn++;
+    const start = messages.proposedAt(at);
+    const length = messages.messageEnd(view, at) - start;
+    const record = copy(bytes, start, length, this.#record);
+    const ticket = messages.ticketOf(view, at);
+    // The checks of the body have seen the rank.
+    const rank = messages.proposalRank(view, at) as Rank;
+    const { incoming } = peer;
+    if (!this.#proposals.receive(peer.id, incoming.expected, ticket, rank, record)) {
+      this.#counters.proposalsDeferred++;
+      incoming.defer();
+    }
+  }
+
+  #delete(peer: Peer, { view, bytes }: Datagram, at: number): void {
     this.#counters.deletesIn++;
-    const key = copy(bytes, at, length, this.#key);
+    const start = messages.deletedAt(at);
+    const key = copy(bytes, start, messages.messageEnd(view, at) - start, this.#key);
     if (this.#joiner.joining && !this.#touched.deleted(key)) this.#events.overrun();
     this.#heads.drop(messages.flowOfKey(key));
-    this.#events.delete(peer.id, key);
+    this.#events.delete(peer.id, messages.ticketOf(view, at), key);
   }
 
   #snapshotRecord(peer: Peer, bytes: Uint8Array, at: number, length: number): void {

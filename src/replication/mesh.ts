@@ -44,8 +44,9 @@ export interface MeshOptions {
 
 /** What happens in the mesh. All of it within `onDatagram`, a timer or `flush`. */
 export interface MeshEvents {
-  /** What this member says of itself in every datagram. */
+  /** What this member says in every datagram: of itself, and up to which ticket all have what it sent. */
   state(): MemberState;
+  settled(): number;
   /** A new incarnation of `peer` hears us. True if it may come in; if not, it is refused for good. */
   admits(peer: Peer, declared: MemberState, now: Micros): boolean;
   /** It came in: its streams are new. */
@@ -54,6 +55,8 @@ export interface MeshEvents {
   returned(peer: Peer, now: Micros): void;
   /** An authentic datagram of a peer that is up. */
   heard(peer: Peer, declared: MemberState, now: Micros): void;
+  /** All who are up for `peer` have what it sent with tickets up to this one. */
+  settles(peer: Peer, ticket: number): void;
   /** Unnumbered messages, of a peer that is up, or (`stale`) of one that is over for us. */
   told(peer: Peer, datagram: Datagram, declared: MemberState, stale: boolean, now: Micros): void;
   /** Numbered messages, once and in order. */
@@ -160,10 +163,12 @@ export class Mesh {
       (toSession ? envelope.FLAG_CONFIRMED : 0) |
       (this.#events.state() << envelope.STATE_SHIFT);
     if (toSession) {
-      const { expected, sackLow, sackHigh } = peer.incoming;
-      envelope.writeInner(datagram.view, to, number, expected, sackLow, sackHigh, flags);
+      const { expected, accepted, sackLow, sackHigh } = peer.incoming;
+      const settled = this.#events.settled();
+      const { view } = datagram;
+      envelope.writeInner(view, to, number, expected, sackLow, sackHigh, accepted, settled, flags);
       peer.ackDue = false;
-    } else envelope.writeInner(datagram.view, to, 0, 0, 0, 0, flags);
+    } else envelope.writeInner(datagram.view, to, 0, 0, 0, 0, 0, 0, flags);
     const payload = peer.sealer.seal(datagram);
     this.#counters.datagramsOut++;
     this.#counters.bytesOut += payload.length;
@@ -304,12 +309,14 @@ export class Mesh {
     else {
       peer.confirmed = true;
       const acked = envelope.acknowledgment(view);
+      const accepted = envelope.accepted(view);
       const low = envelope.sackLow(view);
-      if (!peer.outgoing.acknowledge(acked, low, envelope.sackHigh(view), now)) {
+      if (!peer.outgoing.acknowledge(acked, accepted, low, envelope.sackHigh(view), now)) {
         counters.dropMalformed++;
         this.#pool.give(datagram);
         return;
       }
+      this.#events.settles(peer, envelope.settled(view));
     }
     if ((flags & envelope.FLAG_DATA) === 0) {
       this.#events.told(peer, datagram, declared, false, now);

@@ -16,11 +16,17 @@ const EPOCH_BYTES = 4;
 
 export const MAX_RECORD_BYTES = 112;
 export const MAX_KEY_BYTES = 40;
-/** The most that a message carries that waits for its acknowledgments: a record, a key or a flow. */
-export const MAX_KEPT_BYTES = MAX_RECORD_BYTES;
+/** The number that a sender gives to what all must have (uint32), and how much speaks for a proposal. */
+const TICKET_BYTES = 4;
+const RANK_BYTES = 1;
+/** The most that a message carries that waits for its acknowledgments, without the ticket: a proposal. */
+export const MAX_KEPT_BYTES = RANK_BYTES + MAX_RECORD_BYTES;
 
 export const isRecordLength = (length: number): boolean => RECORD_BYTES.includes(length);
 export const isFlowLength = (length: number): boolean => FLOW_BYTES.includes(length);
+/** The length of the flow that a record begins with. */
+export const flowLengthOf = (record: number): number =>
+  FLOW_BYTES[RECORD_BYTES.indexOf(record)] ?? 0;
 export const isKeyLength = (length: number): boolean => isFlowLength(length - EPOCH_BYTES);
 /** The flow in a record's key. */
 export const flowOfKey = (key: Uint8Array): Uint8Array => key.subarray(0, key.length - EPOCH_BYTES);
@@ -30,13 +36,15 @@ export const MAX_FACTS = 64;
 
 /** Type and length. */
 export const MESSAGE_HEADER = 3;
+/** The highest rank of a proposal. */
+const MAX_RANK = 2;
 
 // Told again and again, so that none needs to arrive.
 export const HEARTBEAT = 1;
 export const FENCED = 2;
 export const PROBE = 3;
 // Numbered, acknowledged and delivered in order.
-export const INSERT = 16;
+export const PROPOSE = 16;
 export const DELETE = 17;
 export const HEAD = 18;
 export const HEAD_DROP = 19;
@@ -44,6 +52,7 @@ export const SNAPSHOT_REQUEST = 20;
 export const SNAPSHOT_BEGIN = 21;
 export const SNAPSHOT_RECORD = 22;
 export const SNAPSHOT_END = 23;
+export const WITHDRAW = 24;
 
 /** HEAD: length of the flow (1), of the facts (1), offset (4), flow, facts, bytes of the head. */
 const HEAD_FIXED = 6;
@@ -68,7 +77,7 @@ export function isValidBody(
   while (at < end) {
     if (end - at < MESSAGE_HEADER) return false;
     const next = messageEnd(view, at);
-    if (next > end || messageType(view, at) >= INSERT !== numbered) return false;
+    if (next > end || messageType(view, at) >= PROPOSE !== numbered) return false;
     if (!isValidMessage(view, at, next)) return false;
     at = next;
   }
@@ -84,10 +93,15 @@ function isValidMessage(view: DataView, at: number, end: number): boolean {
       return length === 12;
     case PROBE:
       return length === 0;
-    case INSERT:
+    case PROPOSE:
+      return (
+        isRecordLength(length - TICKET_BYTES - RANK_BYTES) && proposalRank(view, at) <= MAX_RANK
+      );
     case SNAPSHOT_RECORD:
       return isRecordLength(length);
     case DELETE:
+      return isKeyLength(length - TICKET_BYTES);
+    case WITHDRAW:
       return isKeyLength(length);
     case HEAD:
       return (
@@ -114,6 +128,18 @@ function isValidHeartbeat(view: DataView, at: number, end: number): boolean {
   const membersAt = at + 5 + adopted;
   return membersAt < end && membersAt + 1 + view.getUint8(membersAt) === end;
 }
+
+/** Whether the payload begins with a ticket. */
+const isTicketed = (type: number): boolean => type === PROPOSE || type === DELETE;
+
+/** PROPOSE and DELETE: the sender's ticket. */
+export const ticketOf = (view: DataView, at: number): number => view.getUint32(payloadAt(at));
+/** PROPOSE: ticket (4), rank (1), record. */
+export const proposalRank = (view: DataView, at: number): number =>
+  view.getUint8(payloadAt(at) + TICKET_BYTES);
+export const proposedAt = (at: number): number => payloadAt(at) + TICKET_BYTES + RANK_BYTES;
+/** DELETE: ticket (4), key. */
+export const deletedAt = (at: number): number => payloadAt(at) + TICKET_BYTES;
 
 /** HEARTBEAT: number of the sender's view (4), the members it adopted, the members it replicates to. */
 export const heartbeatView = (view: DataView, at: number): number => view.getUint32(payloadAt(at));
@@ -158,7 +184,7 @@ function begin(datagram: Datagram, type: number, length: number): number {
   return payloadAt(at);
 }
 
-/** A message whose payload is the first `length` bytes of `payload`: INSERT, DELETE and their kin. */
+/** A message whose payload is the first `length` bytes of `payload`: SNAPSHOT_RECORD, WITHDRAW, HEAD_DROP. */
 export function writeBytes(
   datagram: Datagram,
   type: number,
@@ -167,6 +193,25 @@ export function writeBytes(
 ): void {
   const at = begin(datagram, type, length);
   for (let index = 0; index < length; index++) datagram.bytes[at + index] = payload[index];
+}
+
+/** Bytes of the payload of a message that all must have. */
+export const keptLength = (type: number, kept: Uint8Array): number =>
+  kept.length + (isTicketed(type) ? TICKET_BYTES : 0);
+
+/** A message that all must have; of PROPOSE and DELETE `kept` is what stands behind the ticket. */
+export function writeKept(
+  datagram: Datagram,
+  type: number,
+  ticket: number,
+  kept: Uint8Array,
+): void {
+  let at = begin(datagram, type, keptLength(type, kept));
+  if (isTicketed(type)) {
+    datagram.view.setUint32(at, ticket);
+    at += TICKET_BYTES;
+  }
+  for (let index = 0; index < kept.length; index++) datagram.bytes[at + index] = kept[index];
 }
 
 export function writeHeartbeat(

@@ -12,7 +12,7 @@ const MAX_RTO: Micros = 50 * MILLISECOND;
 const FIRST_RTO: Micros = 5 * MILLISECOND;
 
 /**
- * Numbers run from `una` (oldest unacknowledged) over `next` (first not sent yet) to `open` (being filled).
+ * Numbers run from `una` (oldest unaccepted) over `next` (first not sent yet) to `open` (being filled).
  * The round trip is estimated as RFC 6298 has it, from datagrams sent once (Karn's rule).
  */
 export class OutStream {
@@ -24,7 +24,7 @@ export class OutStream {
   #smoothed: Micros = 0;
   #variation: Micros = 0;
   #rto: Micros = FIRST_RTO;
-  /** All tickets up to this one were acknowledged, which means: delivered to the peer's handlers. */
+  /** All tickets up to this one were accepted by the peer. */
   ackedTicket = 0;
   #lastTicket = 0;
 
@@ -32,12 +32,12 @@ export class OutStream {
     this.#pool = pool;
   }
 
-  /** Datagrams sent and not acknowledged. */
+  /** Datagrams sent and not accepted. */
   get inFlight(): number {
     return distance(this.#una, this.#next);
   }
 
-  /** Datagrams that hold messages and are not acknowledged. */
+  /** Datagrams that hold messages and are not accepted. */
   get backlog(): number {
     const opened = this.#ring[this.#open % CAPACITY] === undefined ? 0 : 1;
     return distance(this.#una, this.#open) + opened;
@@ -106,11 +106,20 @@ export class OutStream {
     return datagram;
   }
 
-  /** Applies an acknowledgment; false if it speaks of what was never sent. */
-  acknowledge(ack: number, low: number, high: number, now: Micros): boolean {
+  /**
+   * Applies an acknowledgment; false if it speaks of what was never sent.
+   * @param ack all before it was delivered
+   * @param accepted and all before this one accepted
+   */
+  acknowledge(ack: number, accepted: number, low: number, high: number, now: Micros): boolean {
     const inFlight = this.inFlight;
-    const advance = distance(this.#una, ack);
-    if (advance > inFlight) return distance(ack, this.#una) < 0x8000_0000;
+    const delivered = distance(this.#una, ack);
+    if (delivered > inFlight) return distance(ack, this.#una) < 0x8000_0000;
+    // One that was overtaken by a later one may know of less.
+    const advance = distance(this.#una, accepted);
+    if (advance > delivered) return distance(accepted, this.#una) < 0x8000_0000;
+    if (low !== 0 || high !== 0) this.#hold(delivered, low, high, now);
+    for (let ahead = advance; ahead < delivered; ahead++) this.#holdOne(ahead, now);
     for (let count = 0; count < advance; count++) {
       const index = this.#una % CAPACITY;
       const datagram = this.#ring[index];
@@ -121,20 +130,24 @@ export class OutStream {
       if (datagram.ticket !== 0) this.ackedTicket = datagram.ticket;
       this.#pool.give(datagram);
     }
-    if (low !== 0 || high !== 0) this.#hold(low, high, now);
     return true;
   }
 
-  #hold(low: number, high: number, now: Micros): void {
-    const last = Math.min(this.inFlight - 1, WINDOW);
+  /** Marks what came early; bit 0 stands for the one after the first that is missing, `first` from `una` on. */
+  #hold(first: number, low: number, high: number, now: Micros): void {
+    const last = Math.min(this.inFlight - first - 1, WINDOW);
     for (let bit = 0; bit < last; bit++) {
       const bits = bit < 32 ? low : high;
-      if ((bits & (1 << (bit & 31))) === 0) continue;
-      const datagram = this.#ring[(this.#una + 1 + bit) % CAPACITY];
-      if (datagram === undefined || datagram.held) continue;
-      this.#measure(datagram, now);
-      datagram.held = true;
+      if ((bits & (1 << (bit & 31))) !== 0) this.#holdOne(first + 1 + bit, now);
     }
+  }
+
+  /** What the peer has need not be sent again. */
+  #holdOne(ahead: number, now: Micros): void {
+    const datagram = this.#ring[((this.#una + ahead) >>> 0) % CAPACITY];
+    if (datagram === undefined || datagram.held) return;
+    this.#measure(datagram, now);
+    datagram.held = true;
   }
 
   #measure(datagram: Datagram, now: Micros): void {

@@ -18,6 +18,8 @@ export class Outbox {
   readonly #overrun: (peer: Peer) => void;
   /** Peers whose queue was full for the message being sent. */
   readonly #slow: Peer[] = [];
+  /** Proposals that were taken back, by ticket, and the ticket of what says so. */
+  readonly #withdrawn: { readonly ticket: number; readonly by: number }[] = [];
 
   /** `overrun` is called for a peer whose queue is full: too slow to stay. */
   constructor(peers: readonly Peer[], heads: HeadLog, self: number, overrun: (peer: Peer) => void) {
@@ -32,21 +34,56 @@ export class Outbox {
     return this.#pending.size;
   }
 
+  /** True if nobody else is up: whatever is sent is with everybody at once. */
+  get isAlone(): boolean {
+    for (const peer of this.#peers) if (peer.isUp) return false;
+    return true;
+  }
+
+  /** The ticket of the next message. */
+  get nextTicket(): number {
+    return this.#pending.last + 1;
+  }
+
+  /** The last ticket of which all that are up have everything. */
+  get settled(): number {
+    return this.#pending.settled;
+  }
+
+  /**
+   * What peers are told of that: they put into their tables what it covers, so it stays below a proposal that
+   * was taken back until all know that it was.
+   */
+  get announced(): number {
+    const withdrawn = this.#withdrawn;
+    while (withdrawn.length > 0 && withdrawn[0].by <= this.#pending.settled) withdrawn.shift();
+    let ticket = this.#pending.settled;
+    for (const { ticket: gone } of withdrawn) ticket = Math.min(ticket, gone - 1);
+    return ticket;
+  }
+
   /** When the oldest of them was sent; undefined if there is none. */
   get oldest(): Micros | undefined {
     return this.#pending.oldest;
   }
 
   /** Sends a message of `type` to all that are up; `done(true)` at once if nobody is. */
-  send(type: number, payload: Uint8Array, done: Done | undefined, now: Micros): void {
-    if (this.#isAlone(done)) return;
-    const ticket = this.#pending.add(type, payload, done, now);
+  send(type: number, kept: Uint8Array, done: Done | undefined, now: Micros): void {
+    if (this.#isDone(done)) return;
+    const ticket = this.#pending.add(type, kept, done, now);
     for (const peer of this.#peers) {
-      if (peer.isUp && !write(peer, type, payload, ticket, done !== undefined)) {
+      if (peer.isUp && !write(peer, type, kept, ticket, done !== undefined)) {
         this.#slow.push(peer);
       }
     }
     this.#dropSlow();
+  }
+
+  /** Takes back the proposal with `ticket`, the key of whose record is `key`. */
+  withdraw(ticket: number, key: Uint8Array, now: Micros): void {
+    if (!this.isAlone) this.#withdrawn.push({ ticket, by: this.nextTicket });
+    // Its receivers wait for it, to accept what they had to defer.
+    this.send(messages.WITHDRAW, key, () => {}, now);
   }
 
   /** Sends a part of a head in as many messages as it takes. */
@@ -58,7 +95,7 @@ export class Outbox {
     done: Done,
     now: Micros,
   ): void {
-    if (this.#isAlone(done)) return;
+    if (this.#isDone(done)) return;
     const ticket = this.#pending.add(messages.HEAD, flow, done, now);
     for (const peer of this.#peers) {
       if (peer.isUp && !writeHead(peer, flow, facts, offset, bytes, ticket)) this.#slow.push(peer);
@@ -105,8 +142,8 @@ export class Outbox {
     return failed;
   }
 
-  #isAlone(done: Done | undefined): boolean {
-    for (const peer of this.#peers) if (peer.isUp) return false;
+  #isDone(done: Done | undefined): boolean {
+    if (!this.isAlone) return false;
     if (done !== undefined) observe(this.latency, 0);
     done?.(true);
     return true;
@@ -127,13 +164,13 @@ export class Outbox {
 function write(
   peer: Peer,
   type: number,
-  payload: Uint8Array,
+  kept: Uint8Array,
   ticket: number,
   awaited = true,
 ): boolean {
-  const datagram = peer.outgoing.room(payload.length, awaited);
+  const datagram = peer.outgoing.room(messages.keptLength(type, kept), awaited);
   if (datagram === undefined) return false;
-  messages.writeBytes(datagram, type, payload, payload.length);
+  messages.writeKept(datagram, type, ticket, kept);
   peer.outgoing.stamp(datagram, ticket);
   return true;
 }

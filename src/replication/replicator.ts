@@ -25,11 +25,15 @@ import { Patiences } from './patience.ts';
 import type { Peer, PeerStatus } from './peer.ts';
 import type { Done } from './pending.ts';
 import type { DatagramPort } from './port.ts';
+import { FRESH, INHERITED, Proposals, type Rank } from './proposals.ts';
 import { type RecordSource, SnapshotSender } from './snapshot.ts';
 import { holdings, type View } from './takeover.ts';
 
 /** A head that nobody finished or dropped for so long is forgotten: longer than clients may take to say one. */
 const HEAD_AGE: Micros = 900 * SECOND;
+
+/** Somebody waits for it, but is told by the proposals. */
+const AWAITED: Done = () => {};
 
 /** The key of no record: deleting it changes nothing. */
 const NO_RECORD = new Uint8Array(16);
@@ -65,8 +69,17 @@ export interface ReplicatorOptions {
 
 /** All are called within `onDatagram`, a timer, `flush`, or the call that causes them. */
 export interface ReplicatorEvents {
-  /** Put `record` (64 or 112 bytes, valid during the call) into the table, in the place of one with the same flow. */
+  /**
+   * Put `record` (64 or 112 bytes, valid during the call) into the table, in the place of one with the same
+   * flow: every member has it.
+   */
   insert(from: number, record: Uint8Array): void;
+  /** Another member's `record` (valid during the call) will be the flow's, unless it is taken back. */
+  proposed(from: number, record: Uint8Array): void;
+  /** The record in the table that `record` cannot take the place of, if there is one; valid until the next call. */
+  standsAgainst(record: Uint8Array): Uint8Array | undefined;
+  /** True if `first` prevails over `second`, a record for the same flow that was proposed at the same time. */
+  prevails(first: Uint8Array, second: Uint8Array): boolean;
   /** Take the record with `key` (16 or 40 bytes, valid during the call) out, if it is there with this epoch. */
   delete(from: number, key: Uint8Array): void;
   /** The owner of `head` is gone. The flow's new home finishes it: it calls `logHead` to be its owner. */
@@ -101,6 +114,9 @@ export class Replicator {
   readonly #membership: Membership;
   readonly #joiner: Joiner;
   readonly #inbox: Inbox;
+  readonly #proposals: Proposals;
+  readonly #kept = new Uint8Array(messages.MAX_KEPT_BYTES);
+  readonly #key = new Uint8Array(messages.MAX_KEY_BYTES);
   readonly #outbox: Outbox;
   readonly #snapshots = new Map<Peer, SnapshotSender>();
   /** Due when a snapshot can go on at once. */
@@ -125,6 +141,8 @@ export class Replicator {
     };
     this.#mesh = new Mesh(meshOptions, {
       state: () => this.#membership.state,
+      settled: () => this.#outbox.announced,
+      settles: (peer, ticket) => this.#proposals.settle(peer.id, ticket),
       admits: (...facts) => this.#membership.admits(...facts),
       established: (...facts) => this.#membership.established(...facts),
       returned: (...facts) => this.#membership.returned(...facts),
@@ -133,7 +151,7 @@ export class Replicator {
       silent: (...facts) => this.#membership.silent(...facts),
       stuck: (peer, now) => this.#membership.suspect(peer, 'it acknowledges nothing', now),
       deliver: (peer, datagram) => this.#deliver(peer, datagram),
-      acknowledged: (_, now) => this.#outbox.settle(now),
+      acknowledged: (_, now) => this.#settle(now),
     });
     this.#outbox = new Outbox(this.#mesh.peers, this.heads, self, (peer) =>
       this.#membership.suspect(peer, 'its queue is full', clock.now()),
@@ -153,12 +171,43 @@ export class Replicator {
       fenced: (floor) => this.#fenced(floor),
     });
     this.#joiner = new Joiner(shared, this.#mesh, this.#membership);
-    this.#inbox = new Inbox(this.#joiner, this.heads, options.table, this.counters, {
-      insert: (from, record) => events.insert(from, record),
-      delete: (from, key) => events.delete(from, key),
-      requested: (peer, id) => this.#requested(peer, id),
-      overrun: () => this.#fenced(this.incarnation),
+    this.#proposals = new Proposals(self, random.uint32(), {
+      standsAgainst: (record) => events.standsAgainst(record),
+      prevails: (first, second) => events.prevails(first, second),
+      keyOf: (record) => this.#key.subarray(0, options.table.keyOf(record, this.#key)),
+      accepted: (from, record) => events.proposed(from, record),
+      stable: (from, record) => {
+        this.#inbox.touch(record);
+        events.insert(from, record);
+      },
+      propose: (rank, record) => {
+        if (rank === INHERITED) this.counters.proposalsInherited++;
+        else this.counters.recordsAsserted++;
+        this.#propose(rank, record, undefined);
+      },
+      withdraw: (ticket, key) => {
+        this.counters.proposalsWithdrawn++;
+        this.#outbox.withdraw(ticket, key, clock.now());
+      },
+      forget: (key) => this.#delete(key),
+      decided: (from, datagram) => this.#decided(from, datagram),
     });
+    this.#inbox = new Inbox(
+      this.#joiner,
+      this.heads,
+      this.#proposals,
+      options.table,
+      this.counters,
+      {
+        insert: (from, record) => events.insert(from, record),
+        delete: (from, ticket, key) => {
+          this.#proposals.deleted(from, ticket, key);
+          events.delete(from, key);
+        },
+        requested: (peer, id) => this.#requested(peer, id),
+        overrun: () => this.#fenced(this.incarnation),
+      },
+    );
   }
 
   /** Listens, learns the table if somebody has one, and then serves. */
@@ -173,7 +222,7 @@ export class Replicator {
     this.#mesh.close();
     this.#membership.stop();
     this.#options.timers.remove(this.#snapshotTimer);
-    this.counters.commitsFailed += this.#outbox.fail();
+    this.counters.commitsFailed += this.#outbox.fail() + this.#proposals.fail();
   }
 
   /** Sends all that this breath has gathered. Call it at the end of every breath, after the timers ran. */
@@ -189,12 +238,30 @@ export class Replicator {
   }
 
   /**
-   * Gives `record` (64 bytes for IPv4, 112 for IPv6) to every member that is up and calls `done(true)` when each has it or is
-   * suspected: at once if there is none. `done(false)`: this member gave up, the record must not be used.
+   * Proposes `record` (64 bytes for IPv4, 112 for IPv6) to every member that is up and calls `done(true)` when
+   * each has accepted it or is suspected: at once if there is none. `done(false)`: the record must not be used,
+   * since another member's holds the flow, or this member gave up.
    */
   commit(record: Uint8Array, done: Done): void {
+    if (!messages.isRecordLength(record.length)) {
+      throw new RangeError(`${record.length} bytes are no record`);
+    }
     this.counters.commits++;
-    this.#send(messages.INSERT, record, messages.isRecordLength, done);
+    if (this.#gaveUp(done)) return;
+    if (!this.#propose(FRESH, record, done)) {
+      this.counters.commitsFailed++;
+      done(false);
+    }
+  }
+
+  /** Whose proposal holds a flow (12 or 36 bytes) that is in no table yet; undefined if none does. */
+  proposerOf(flow: Uint8Array): number | undefined {
+    return this.#proposals.proposerOf(flow);
+  }
+
+  /** Proposals, and deletions, that are not known to be with everybody. */
+  get undecided(): number {
+    return this.#proposals.size;
   }
 
   /**
@@ -209,7 +276,7 @@ export class Replicator {
   remove(key: Uint8Array): void {
     this.counters.deletesOut++;
     this.heads.drop(messages.flowOfKey(key));
-    this.#send(messages.DELETE, key, messages.isKeyLength, undefined);
+    this.#delete(key);
   }
 
   /**
@@ -294,6 +361,41 @@ export class Replicator {
     this.#outbox.send(type, payload, done, this.#options.clock.now());
   }
 
+  #delete(key: Uint8Array): void {
+    if (this.#mesh.closed) return;
+    const { isAlone, nextTicket } = this.#outbox;
+    this.#proposals.deleted(this.#options.self, nextTicket, key);
+    this.#send(messages.DELETE, key, messages.isKeyLength, undefined);
+    if (isAlone) this.#proposals.settle(this.#options.self, nextTicket);
+  }
+
+  /** False if the flow is another member's. */
+  #propose(rank: Rank, record: Uint8Array, done: Done | undefined): boolean {
+    const outbox = this.#outbox;
+    const { isAlone, nextTicket: ticket } = outbox;
+    if (!this.#proposals.begin(ticket, rank, record, done)) return false;
+    if (!isAlone) {
+      const kept = this.#kept.subarray(0, 1 + record.length);
+      kept[0] = rank;
+      kept.set(record, 1);
+      outbox.send(messages.PROPOSE, kept, AWAITED, this.#options.clock.now());
+    }
+    if (isAlone) this.#proposals.settle(this.#options.self, ticket);
+    return true;
+  }
+
+  #settle(now: Micros): void {
+    this.#outbox.settle(now);
+    this.#proposals.settle(this.#options.self, this.#outbox.settled);
+  }
+
+  #decided(from: number, datagram: number): void {
+    const peer = this.#mesh.peers.find(({ id }) => id === from);
+    if (peer === undefined || !peer.isUp) return;
+    peer.incoming.decided(datagram);
+    peer.ackDue = true;
+  }
+
   #gaveUp(done: Done | undefined): boolean {
     if (!this.#mesh.closed) return false;
     this.counters.commitsFailed++;
@@ -307,7 +409,11 @@ export class Replicator {
 
   #requested(peer: Peer, id: number): void {
     if (this.#membership.state === JOINING) return;
-    this.#snapshots.set(peer, new SnapshotSender(peer, id, this.#options.table, this.counters));
+    // What is settled already may still be on its way into the table.
+    const { serial } = this.#proposals;
+    const isWhole = (): boolean => this.#proposals.isDecided(serial);
+    const { table } = this.#options;
+    this.#snapshots.set(peer, new SnapshotSender(peer, id, table, this.counters, isWhole));
   }
 
   #viewed(view: View): void {
@@ -327,8 +433,9 @@ export class Replicator {
     this.#joiner.down(peer, now);
     const lives = (id: number): boolean =>
       this.#mesh.peers.every((other) => other.id !== id || other.isUp);
+    this.#proposals.gone(peer.id, this.#membership.state !== JOINING);
     for (const head of this.heads.orphans(lives)) this.#events.orphan(head);
-    this.#outbox.settle(now);
+    this.#settle(now);
   }
 
   #beat(now: Micros): void {

@@ -33,11 +33,21 @@ export class SnapshotSender {
   readonly #id: number;
   readonly #source: RecordSource;
   readonly #counters: ReplicationCounters;
+  /** Whether the table shows all that was committed before the request. */
+  readonly #isWhole: () => boolean;
   #cursor = 0;
   #count = 0;
 
-  constructor(peer: Peer, id: number, source: RecordSource, counters: ReplicationCounters) {
+  /** @param isWhole whether the table shows all records that were settled before now */
+  constructor(
+    peer: Peer,
+    id: number,
+    source: RecordSource,
+    counters: ReplicationCounters,
+    isWhole: () => boolean,
+  ) {
     this.peer = peer;
+    this.#isWhole = isWhole;
     this.#id = id;
     this.#source = source;
     this.#counters = counters;
@@ -51,9 +61,9 @@ export class SnapshotSender {
     return this.#cursor < 0;
   }
 
-  /** True if a step may be made now; otherwise the peer's acknowledgments must come first. */
+  /** True if a step may be made now; otherwise others' messages must come first. */
   get ready(): boolean {
-    return !this.finished && this.peer.outgoing.backlog < WINDOW;
+    return !this.finished && this.peer.outgoing.backlog < WINDOW && this.#isWhole();
   }
 
   step(): void {

@@ -4,7 +4,13 @@ import { MILLISECOND, type Micros, SECOND } from '../../src/env/clock.ts';
 import { silentLogger } from '../../src/env/logger.ts';
 import { below, type Random, seededRandom } from '../../src/env/random.ts';
 import { Host } from '../../src/host/host.ts';
-import { type Address, formatEndpoint, parseAddress, parsePrefix } from '../../src/ip/address.ts';
+import {
+  type Address,
+  type Endpoint,
+  formatEndpoint,
+  parseAddress,
+  parsePrefix,
+} from '../../src/ip/address.ts';
 import { type ProxyConfig, parseProxyConfig } from '../../src/proxy/config.ts';
 import { ProxyMember } from '../../src/proxy/proxy.ts';
 import { ACTIVE } from '../../src/replication/member.ts';
@@ -245,6 +251,7 @@ export class Cluster {
         relays: counters.activeRelays,
         heads: replicator?.heads.size,
         unacked: replicator?.unacked,
+        undecided: replicator?.undecided,
       }).toEqual({
         name,
         connections: [],
@@ -253,6 +260,7 @@ export class Cluster {
         relays: 0,
         heads: 0,
         unacked: 0,
+        undecided: 0,
       });
     }
   }
@@ -364,9 +372,11 @@ export class Cluster {
       return;
     }
     this.#translated.add(way);
+    const flow = flowFrom(member, source, backend);
     for (const [name, other] of this.members) {
       if (this.#paused.has(other) || !isServing(other)) continue;
-      if (!isSourceTaken(other.splices.splicer.ofAddress(backend.address).table, source, backend)) {
+      // A member that has accepted a record holds the flow for it, until it hears that all have.
+      if (!other.splices.has(flow) && other.replicator?.proposerOf(flow) === undefined) {
         this.violations.push(`I2: ${way} is translated and ${name} has no record`);
       }
     }
@@ -390,6 +400,22 @@ export class Cluster {
 }
 
 export const isServing = (member: ProxyMember): boolean => member.replicator?.state === ACTIVE;
+
+/** Client and virtual end point of the splice that `member` has between these two. */
+function flowFrom(member: ProxyMember, source: Endpoint, backend: Endpoint): Uint8Array {
+  const { table } = member.splices.splicer.ofAddress(backend.address);
+  const flow = new Uint8Array(MAX_FLOW_BYTES);
+  for (let slot = table.nextUsed(0); slot >= 0; slot = table.nextUsed(slot + 1)) {
+    const record = table.get(slot);
+    if (!isSame(record.source, source) || !isSame(record.backend, backend)) continue;
+    const { client, virtual } = record;
+    return flow.subarray(0, writeFlow(new DataView(flow.buffer), 0, client, virtual));
+  }
+  throw new Error('the record is gone');
+}
+
+const isSame = (one: Endpoint, other: Endpoint): boolean =>
+  one.address === other.address && one.port === other.port;
 
 /** As `tcp_timestamps = 0` does it. */
 function withoutTimestamps(host: Host): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { SECOND } from '../../src/env/clock.ts';
+import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import { request, response } from './peers.ts';
 import { begin, faultsOf, scenarios } from './scenarios.ts';
@@ -48,6 +48,7 @@ function download(cluster: Cluster): void {
 test('a splice over IPv6 is forgotten by all members when it is over', () => {
   const cluster = new Cluster({ clients: 6 });
   download(cluster);
+  cluster.simulation.runFor(10 * MILLISECOND);
   expect(cluster.member('b').splices.counters.inserted).toBe(1);
   expect(cluster.member('a').splices.passed.framesToClient).toBeGreaterThan(40);
   cluster.simulation.runFor(5 * SECOND);

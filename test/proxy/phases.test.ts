@@ -105,9 +105,10 @@ test('a client that resets in the middle of the commit takes its record back fro
   client.connection.abort();
   cluster.until(() => cluster.member('a').counters.pending === 0, 'the client is gone');
   cluster.resume('b');
-  const { splices } = cluster.member('b');
-  cluster.until(() => splices.size === 1, 'the peer takes the record');
-  cluster.until(() => splices.size === 0, 'it is taken back', 10 * MILLISECOND);
+  const { splices, replicator } = cluster.member('b');
+  cluster.until(() => replicator?.undecided === 1, 'the peer takes the record');
+  const isGone = (): boolean => replicator?.undecided === 0 && splices.size === 0;
+  cluster.until(isGone, 'it is taken back', 20 * MILLISECOND);
   expect(cluster.member('a').splices.counters.inserted).toBe(0);
   expect(cluster.requests).toEqual([]);
   settle(cluster);
@@ -157,6 +158,7 @@ test('a full table: 503 for one client more, and room again when another is done
   const next = cluster.connect([{ say: request('/file/10') }], response('/file/10').length);
   cluster.until(() => next.closed, 'the next is served');
   expect(next.heard).toBe(response('/file/10'));
+  cluster.simulation.runFor(10 * MILLISECOND);
   for (const member of cluster.members.values()) expect(member.splices.size).toBe(16);
   for (const { connection } of long) connection.end();
   settle(cluster, true);

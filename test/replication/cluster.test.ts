@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
-import { keyOf, recordOf, SimCluster, type SimMember } from './cluster.ts';
+import { flowOf, keyOf, recordOf, SimCluster, type SimMember } from './cluster.ts';
 import { Traffic } from './traffic.ts';
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
@@ -86,8 +86,12 @@ describe('records', () => {
     expect(first.replicator.unacked).toBe(1);
     sim.network.until(() => doneAt > 0);
     expect(doneAt - sentAt).toBeLessThanOrEqual(400);
-    expect(second.table.contents()).toEqual(first.table.contents());
     expect(first.replicator.commitLatency).toMatchObject({ count: 1, sum: doneAt - sentAt });
+    // It is in the other table as soon as that member knows that all have it.
+    expect(second.table.size).toBe(0);
+    expect(second.replicator.proposerOf(flowOf(recordOf(1)))).toBe(0);
+    sim.network.until(() => second.replicator.undecided === 0, 10 * MILLISECOND);
+    expect(second.table.contents()).toEqual(first.table.contents());
     first.remove(recordOf(1));
     sim.network.until(() => first.replicator.unacked === 0);
     expect(second.table.size).toBe(0);
@@ -131,6 +135,7 @@ describe('records', () => {
       }
     });
     sim.network.until(() => traffic.committed === 10_000);
+    sim.network.until(() => sim.members[1].replicator.undecided === 0);
     expect(sim.members[1].table.size).toBe(10_000);
   });
 });
@@ -199,7 +204,7 @@ describe('suspicion', () => {
     const sim = started(2);
     const [first, second] = sim.members;
     sim.network.passes = (from, _, payload) =>
-      from !== first.member.address || payload.length < 24 + 25 + 16 + 64;
+      from !== first.member.address || payload.length < 24 + 33 + 16 + 69;
     let done = false;
     first.commit(recordOf(1), () => {
       done = true;

@@ -42,6 +42,14 @@ export function keyOf(record: Uint8Array): Uint8Array {
   return Uint8Array.of(...flowOf(record), ...record.subarray(epochAt, epochAt + 4));
 }
 
+const epochOf = (record: Uint8Array): number =>
+  new DataView(record.buffer, record.byteOffset).getUint32(record.length - TAIL);
+
+/** Epoch, and then the content, which stands for the home. */
+const rankOf = (record: Uint8Array): number =>
+  epochOf(record) * 2 ** 32 +
+  new DataView(record.buffer, record.byteOffset).getUint32(record.length - 4);
+
 export const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** A table whose free slots are used again, so that a snapshot's cursor may have passed a new record. */
@@ -72,6 +80,13 @@ export class SimTable implements RecordSource {
     this.#slots[slot] = undefined;
     this.#byFlow.delete(flow);
     this.#free.push(slot);
+  }
+
+  standsAgainst(record: Uint8Array): Uint8Array | undefined {
+    const slot = this.#byFlow.get(text(flowOf(record)));
+    const standing = slot === undefined ? undefined : this.#slots[slot];
+    if (standing === undefined || text(standing) === text(record)) return undefined;
+    return epochOf(record) > epochOf(standing) ? undefined : standing;
   }
 
   forEachRecord(cursor: number, limit: number, visit: (record: Uint8Array) => void): number {
@@ -116,8 +131,9 @@ export class SimMember {
   views: View[] = [];
   orphans: Head[] = [];
   fences: Incarnation[] = [];
-  /** Records handed over in this life, and the others' messages in their order: `from +content`, `from -flow`. */
-  seen = new Set<string>();
+  /** Records that were proposed to this member. */
+  readonly seen = new Set<string>();
+  /** The others' messages to this life, in their order: `from +content`, `from -flow`. */
   arrivals: string[] = [];
 
   constructor(cluster: SimCluster, member: Member, settings: Settings) {
@@ -146,7 +162,6 @@ export class SimMember {
     this.table = new SimTable();
     this.port = new SimPort(this.cluster.network, this.member.address);
     this.held = new Set();
-    this.seen = new Set();
     this.arrivals = [];
     if (above === undefined) this.patiences = this.#patiences();
     this.replicator = this.#create(above);
@@ -243,11 +258,13 @@ export class SimMember {
       ...(above === undefined ? {} : { above }),
     };
     return new Replicator(options, {
-      insert: (from, record) => {
-        table.put(record);
+      insert: (_from, record) => table.put(record),
+      proposed: (from, record) => {
         this.seen.add(text(record));
         this.arrivals.push(`${from} +${text(record)}`);
       },
+      standsAgainst: (record) => table.standsAgainst(record),
+      prevails: (first, second) => rankOf(first) > rankOf(second),
       delete: (from, key) => {
         table.delete(key);
         this.arrivals.push(`${from} -${text(key)}`);
@@ -296,7 +313,10 @@ export class SimCluster {
     const ids = members.map((member) => member.id).join();
     return members.every(
       ({ serves, replicator }) =>
-        serves && replicator.currentView.active.join() === ids && replicator.unacked === 0,
+        serves &&
+        replicator.currentView.active.join() === ids &&
+        replicator.unacked === 0 &&
+        replicator.undecided === 0,
     );
   }
 }

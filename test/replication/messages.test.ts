@@ -38,9 +38,9 @@ describe('bodies', () => {
 
   test('a body cut anywhere is refused, unless it is cut between messages', () => {
     const datagram = new Datagram();
-    messages.writeBytes(datagram, messages.INSERT, new Uint8Array(64).fill(7), 64);
+    messages.writeKept(datagram, messages.PROPOSE, 7, new Uint8Array(65).fill(1));
     const first = datagram.end;
-    messages.writeBytes(datagram, messages.DELETE, new Uint8Array(16).fill(8), 16);
+    messages.writeKept(datagram, messages.DELETE, 8, new Uint8Array(16).fill(8));
     const { end } = datagram;
     for (let cut = START; cut <= end; cut++) {
       datagram.end = cut;
@@ -53,24 +53,27 @@ describe('bodies', () => {
     messages.writeHeartbeat(datagram, 1, [], []);
     expect(isValid(datagram, false)).toBe(true);
     expect(isValid(datagram, true)).toBe(false);
-    messages.writeBytes(datagram, messages.DELETE, new Uint8Array(16), 16);
+    messages.writeKept(datagram, messages.DELETE, 1, new Uint8Array(16));
     expect(isValid(datagram, false)).toBe(false);
     expect(isValid(datagram, true)).toBe(false);
   });
 
   test.each([
-    { version: 4, bytes: 64, count: 20 },
-    { version: 6, bytes: 112, count: 12 },
-  ])('$count records of IPv$version are all that a datagram takes', ({ bytes: length, count }) => {
-    const datagram = new Datagram();
-    for (let index = 0; index < count; index++) {
-      messages.writeBytes(datagram, messages.INSERT, new Uint8Array(length), length);
-    }
-    expect(isValid(datagram, true)).toBe(true);
-    const room = envelope.MAX_PLAIN - datagram.end;
-    expect(room).toBeGreaterThanOrEqual(0);
-    expect(room).toBeLessThan(messages.MESSAGE_HEADER + length);
-  });
+    { version: 4, bytes: 64, count: 19 },
+    { version: 6, bytes: 112, count: 11 },
+  ])(
+    '$count proposals of IPv$version are all that a datagram takes',
+    ({ bytes: length, count }) => {
+      const datagram = new Datagram();
+      for (let index = 0; index < count; index++) {
+        messages.writeKept(datagram, messages.PROPOSE, index, new Uint8Array(1 + length));
+      }
+      expect(isValid(datagram, true)).toBe(true);
+      const room = envelope.MAX_PLAIN - datagram.end;
+      expect(room).toBeGreaterThanOrEqual(0);
+      expect(room).toBeLessThan(messages.MESSAGE_HEADER + 5 + length);
+    },
+  );
 
   test('a datagram fits an MTU of 1,500, under an IPv6 header and UDP', () => {
     expect(envelope.CLEAR_BYTES + envelope.MAX_PLAIN + envelope.TAG_BYTES + 48).toBe(1_500);
@@ -78,9 +81,10 @@ describe('bodies', () => {
 
   test('records, keys and flows have the length of one family or the other', () => {
     for (const [type, lengths] of [
-      [messages.INSERT, [64, 112]],
+      [messages.PROPOSE, [69, 117]],
       [messages.SNAPSHOT_RECORD, [64, 112]],
-      [messages.DELETE, [16, 40]],
+      [messages.DELETE, [20, 44]],
+      [messages.WITHDRAW, [16, 40]],
       [messages.HEAD_DROP, [12, 36]],
     ] as const) {
       const taken = Array.from({ length: 130 }, (_, length) => length).filter((length) => {
@@ -89,6 +93,18 @@ describe('bodies', () => {
         return isValid(datagram, true);
       });
       expect(taken).toEqual(lengths);
+    }
+  });
+
+  test('a proposal has one of three ranks', () => {
+    for (let rank = 0; rank < 256; rank++) {
+      const datagram = new Datagram();
+      const kept = new Uint8Array(65);
+      kept[0] = rank;
+      messages.writeKept(datagram, messages.PROPOSE, 0xffff_ffff, kept);
+      expect(isValid(datagram, true)).toBe(rank < 3);
+      expect(messages.ticketOf(datagram.view, START)).toBe(0xffff_ffff);
+      expect(messages.proposalRank(datagram.view, START)).toBe(rank);
     }
   });
 
@@ -197,12 +213,15 @@ describe('what is written is read', () => {
           expect(envelope.isFrom(clear, from)).toBe(true);
           expect(envelope.counter(clear)).toBe(number);
           const { view: plain } = new Datagram();
-          envelope.writeInner(plain, to, name, ~name >>> 0, from.seconds, from.salt, 7);
+          const { seconds, salt } = from;
+          envelope.writeInner(plain, to, name, ~name >>> 0, seconds, salt, id, to.salt, 7);
           expect(envelope.isTo(plain, to)).toBe(true);
           expect(envelope.streamNumber(plain)).toBe(name);
           expect(envelope.acknowledgment(plain)).toBe(~name >>> 0);
           expect(envelope.sackLow(plain)).toBe(from.seconds);
           expect(envelope.sackHigh(plain)).toBe(from.salt);
+          expect(envelope.accepted(plain)).toBe(id);
+          expect(envelope.settled(plain)).toBe(to.salt);
           expect(envelope.flags(plain)).toBe(7);
         },
       ),

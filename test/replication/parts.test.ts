@@ -11,7 +11,7 @@ import {
 } from '../../src/replication/heads.ts';
 import { newIncarnation, PastLives } from '../../src/replication/incarnation.ts';
 import { memberList } from '../../src/replication/member.ts';
-import { DELETE, INSERT } from '../../src/replication/messages.ts';
+import { DELETE, PROPOSE } from '../../src/replication/messages.ts';
 import { Pending } from '../../src/replication/pending.ts';
 import { holdings, ownerOf } from '../../src/replication/takeover.ts';
 
@@ -29,7 +29,7 @@ describe('pending tickets', () => {
             for (let count = 0; count < step; count++) {
               const id = ++added;
               const payload = Uint8Array.of(id & 255, id >> 8);
-              const type = id % 3 === 0 ? DELETE : INSERT;
+              const type = id % 3 === 0 ? DELETE : PROPOSE;
               expect(pending.add(type, payload, () => settled.push(id), id)).toBe(id);
             }
           } else {
@@ -42,7 +42,7 @@ describe('pending tickets', () => {
           const open: number[] = [];
           pending.forEach((ticket, type, payload) => {
             open.push(ticket);
-            if (type === (ticket % 3 === 0 ? DELETE : INSERT) && payload.length === 2) {
+            if (type === (ticket % 3 === 0 ? DELETE : PROPOSE) && payload.length === 2) {
               if (payload[0] === (ticket & 255) && payload[1] === ticket >> 8) return;
             }
             throw new Error(`ticket ${ticket} was not kept`);
@@ -58,16 +58,16 @@ describe('pending tickets', () => {
     const pending = new Pending();
     const order: string[] = [];
     pending.add(
-      INSERT,
+      PROPOSE,
       new Uint8Array(64),
       () => {
         for (let count = 0; count < 1_000; count++)
-          pending.add(INSERT, new Uint8Array(64), undefined, 0);
+          pending.add(PROPOSE, new Uint8Array(64), undefined, 0);
         order.push('first');
       },
       0,
     );
-    pending.add(INSERT, new Uint8Array(64), () => order.push('second'), 0);
+    pending.add(PROPOSE, new Uint8Array(64), () => order.push('second'), 0);
     pending.settle(2, true, 0, ignore);
     expect(order).toEqual(['first', 'second']);
     expect(pending.size).toBe(1_000);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NEVER } from '../../src/env/clock.ts';
 import { below, chance, seededRandom } from '../../src/env/random.ts';
 import { Datagram, DatagramPool } from '../../src/replication/datagram.ts';
+import { BODY_AT } from '../../src/replication/envelope.ts';
 import { InStream } from '../../src/replication/in-stream.ts';
 import { DELETE, writeBytes } from '../../src/replication/messages.ts';
 import { OutStream } from '../../src/replication/out-stream.ts';
@@ -21,7 +22,7 @@ function put(stream: OutStream, content: number): boolean {
   return true;
 }
 
-const contentOf = ({ view }: Datagram): number => view.getUint32(25 + 3);
+const contentOf = ({ view }: Datagram): number => view.getUint32(BODY_AT + 3);
 
 function sendAll(stream: OutStream, now: number): Datagram[] {
   const sent: Datagram[] = [];
@@ -75,7 +76,8 @@ describe('a pair of streams', () => {
           }
           flying = later;
           const { expected, sackLow, sackHigh } = incoming;
-          if (!lost()) expect(out.acknowledge(expected, sackLow, sackHigh, now)).toBe(true);
+          if (!lost())
+            expect(out.acknowledge(expected, expected, sackLow, sackHigh, now)).toBe(true);
           expect(out.ackedTicket).toBeLessThanOrEqual(got.length);
           expect(now).toBeLessThan(100_000 * MS);
         }
@@ -105,7 +107,7 @@ describe('the sending end', () => {
     const out = new OutStream(new DatagramPool());
     put(out, 0);
     sendAll(out, 0);
-    out.acknowledge((FIRST_NUMBER + 1) >>> 0, 0, 0, 100);
+    out.acknowledge((FIRST_NUMBER + 1) >>> 0, (FIRST_NUMBER + 1) >>> 0, 0, 0, 100);
     expect(out.roundTrip).toBe(100);
     put(out, 1);
     let now = 1_000;
@@ -127,12 +129,14 @@ describe('the sending end', () => {
     const out = new OutStream(new DatagramPool());
     for (let content = 0; content < 3; content++) put(out, content);
     const [first] = sendAll(out, 0);
-    expect(out.acknowledge(FIRST_NUMBER, 0b11, 0, 100)).toBe(true);
+    expect(out.acknowledge(FIRST_NUMBER, FIRST_NUMBER, 0b11, 0, 100)).toBe(true);
     expect(out.ackedTicket).toBe(0);
     expect(out.due(50 * MS)).toBe(first);
     first.sentAt = 50 * MS;
     expect(out.due(50 * MS)).toBeUndefined();
-    expect(out.acknowledge((FIRST_NUMBER + 3) >>> 0, 0, 0, 60 * MS)).toBe(true);
+    expect(out.acknowledge((FIRST_NUMBER + 3) >>> 0, (FIRST_NUMBER + 3) >>> 0, 0, 0, 60 * MS)).toBe(
+      true,
+    );
     expect(out.ackedTicket).toBe(3);
     expect(out.backlog).toBe(0);
   });
@@ -140,11 +144,15 @@ describe('the sending end', () => {
   test('refuses an acknowledgment of what was not sent, and ignores an old one', () => {
     const out = new OutStream(new DatagramPool());
     put(out, 0);
-    expect(out.acknowledge((FIRST_NUMBER + 1) >>> 0, 0, 0, 0)).toBe(false);
+    expect(out.acknowledge((FIRST_NUMBER + 1) >>> 0, (FIRST_NUMBER + 1) >>> 0, 0, 0, 0)).toBe(
+      false,
+    );
     sendAll(out, 0);
-    expect(out.acknowledge((FIRST_NUMBER + 2) >>> 0, 0, 0, 0)).toBe(false);
-    expect(out.acknowledge((FIRST_NUMBER + 1) >>> 0, 0, 0, 0)).toBe(true);
-    expect(out.acknowledge(FIRST_NUMBER, -1, -1, 0)).toBe(true);
+    expect(out.acknowledge((FIRST_NUMBER + 2) >>> 0, (FIRST_NUMBER + 2) >>> 0, 0, 0, 0)).toBe(
+      false,
+    );
+    expect(out.acknowledge((FIRST_NUMBER + 1) >>> 0, (FIRST_NUMBER + 1) >>> 0, 0, 0, 0)).toBe(true);
+    expect(out.acknowledge(FIRST_NUMBER, FIRST_NUMBER, -1, -1, 0)).toBe(true);
     expect(out.inFlight).toBe(0);
   });
 
@@ -222,8 +230,8 @@ describe('a datagram that is not full', () => {
     message(stream, true);
     message(stream, true);
     expect(stream.take(false)).toBeUndefined();
-    stream.acknowledge((first?.number ?? 0) + 1, 0, 0, 0);
-    expect(stream.take(false)?.end).toBe(25 + 2 * 103);
+    stream.acknowledge((first?.number ?? 0) + 1, (first?.number ?? 0) + 1, 0, 0, 0);
+    expect(stream.take(false)?.end).toBe(BODY_AT + 2 * 103);
   });
 
   test('waits until all are sent if nobody waits for it', () => {
@@ -231,7 +239,7 @@ describe('a datagram that is not full', () => {
     message(stream, false);
     expect(stream.take(false)).toBeUndefined();
     message(stream, true);
-    expect(stream.take(false)?.end).toBe(25 + 2 * 103);
+    expect(stream.take(false)?.end).toBe(BODY_AT + 2 * 103);
     message(stream, false);
     expect(stream.take(true)).toBeDefined();
   });
