@@ -3,11 +3,13 @@
 // the others pass its packets on by rewriting the destination MAC.
 //
 // A packet is passed on once: what comes from a member's MAC is taken, whatever this one thinks of it. So two
-// members whose views differ for a moment cannot send a packet to and fro.
+// members whose views differ for a moment cannot send a packet to and fro. Only what another member is about to
+// splice is dropped then: its sender repeats it.
 //
 //   to a source address      the member that holds it now
 //   a connection here        ours
 //   SYN                      ours: whoever gets it answers, and the answer says who that was
+//   a flow that is proposed  the member that proposes a record for it
 //   a logged flow            the member that logged it, or who holds the addresses of that one
 //   an ACK of a cookie       the member that issued it, likewise
 //   anything else            ours
@@ -50,6 +52,8 @@ export interface ForwarderCounters {
   passedOn: number;
   /** Frames that another member passed on to this one. */
   taken: number;
+  /** Those of them that were dropped, since a third member is about to splice their flow. */
+  untimely: number;
 }
 
 /** Instead of a member: a service's address, or one of nobody. */
@@ -61,7 +65,7 @@ const QUOTED = 8;
 const KEY_BITS = 24;
 
 export class Forwarder {
-  readonly counters: ForwarderCounters = { passedOn: 0, taken: 0 };
+  readonly counters: ForwarderCounters = { passedOn: 0, taken: 0, untimely: 0 };
   readonly #host: Host;
   readonly #self: number;
   readonly #macs: Float64Array;
@@ -112,7 +116,12 @@ export class Forwarder {
     if (owner === NOWHERE) return false;
     if (this.#isFromMember(ethernet.source(view, ETHERNET_AT))) {
       this.counters.taken++;
-      return false;
+      if (owner !== SERVICE || replicator.undecided === 0) return false;
+      this.#homeOf(frame, isIpv6, destination, replicator);
+      const proposer = replicator.proposerOf(this.#flowBytes());
+      if (proposer === undefined || proposer === this.#self) return false;
+      this.counters.untimely++;
+      return true;
     }
     const { active } = replicator.currentView;
     const home =
@@ -208,12 +217,17 @@ export class Forwarder {
     return ownerOf(issuer, replicator.currentView.active) ?? this.#self;
   }
 
-  /** Who goes on with a flow that a member has logged. */
-  #pinnedTo({ heads, currentView }: Replicator): number | undefined {
-    if (heads.size === 0) return undefined;
-    const length = writeFlow(this.#flowView, 0, this.#client, this.#virtual);
-    const head = heads.get(this.#flow.subarray(0, length));
-    return head === undefined ? undefined : ownerOf(head.owner, currentView.active);
+  /** Who splices a flow, or goes on with one that a member has logged. */
+  #pinnedTo(replicator: Replicator): number | undefined {
+    const { heads, undecided, currentView } = replicator;
+    if (heads.size === 0 && undecided === 0) return undefined;
+    const flow = this.#flowBytes();
+    const owner = replicator.proposerOf(flow) ?? heads.get(flow)?.owner;
+    return owner === undefined ? undefined : ownerOf(owner, currentView.active);
+  }
+
+  #flowBytes(): Uint8Array {
+    return this.#flow.subarray(0, writeFlow(this.#flowView, 0, this.#client, this.#virtual));
   }
 }
 

@@ -3,7 +3,7 @@
  * peer apart, acknowledges and repeats. What the messages mean is not its concern.
  */
 import type { Clock, Micros } from '../env/clock.ts';
-import { MILLISECOND } from '../env/clock.ts';
+import { MILLISECOND, NEVER } from '../env/clock.ts';
 import type { Timers } from '../env/timers.ts';
 import type { Address } from '../ip/address.ts';
 import type { ReplicationCounters } from './counters.ts';
@@ -21,6 +21,8 @@ import { ClusterKey, Sealer, Session } from './seal.ts';
 const DERIVE_EVERY: Micros = 2 * MILLISECOND;
 /** What waits for company, or for nobody, is sent at least this often; heartbeats see to the breath. */
 const FLUSH_ALL_EVERY: Micros = 5 * MILLISECOND;
+/** What is settled is told so soon if nothing else goes to a peer: by then it may translate, too. */
+const SETTLED_WITHIN: Micros = MILLISECOND / 2;
 /** A datagram sent this often without an acknowledgment, while its receiver is heard: it is stuck. */
 const MAX_SENDS = 32;
 
@@ -134,8 +136,19 @@ export class Mesh {
         sent = true;
       }
       if (sent) this.#options.timers.set(peer.retransmitTimer, outgoing.nextDeadline());
-      if (peer.ackDue) this.sendControl(peer, peer.latest, this.control());
+      if (peer.ackDue || this.#isNews(peer, now)) {
+        this.sendControl(peer, peer.latest, this.control());
+      }
     }
+  }
+
+  /** Whether it is time to tell a peer what is settled, though there is nothing else to say. */
+  #isNews(peer: Peer, now: Micros): boolean {
+    if (peer.toldSettled === this.#events.settled()) return false;
+    if (peer.settledAt === NEVER) peer.settledAt = now + SETTLED_WITHIN;
+    if (now >= peer.settledAt) return true;
+    this.#options.timers.set(peer.settledTimer, peer.settledAt);
+    return false;
   }
 
   /** An empty datagram for unnumbered messages, to be passed to `sendControl` at once. */
@@ -168,6 +181,8 @@ export class Mesh {
       const { view } = datagram;
       envelope.writeInner(view, to, number, expected, sackLow, sackHigh, accepted, settled, flags);
       peer.ackDue = false;
+      peer.toldSettled = settled;
+      peer.settledAt = NEVER;
     } else envelope.writeInner(datagram.view, to, 0, 0, 0, 0, 0, 0, flags);
     const payload = peer.sealer.seal(datagram);
     this.#counters.datagramsOut++;
@@ -191,6 +206,7 @@ export class Mesh {
   #disarm(peer: Peer): void {
     this.#options.timers.remove(peer.retransmitTimer);
     this.#options.timers.remove(peer.silenceTimer);
+    this.#options.timers.remove(peer.settledTimer);
   }
 
   #receive(from: Address, fromPort: number, payload: Uint8Array): void {

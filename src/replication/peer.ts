@@ -1,5 +1,5 @@
 // All that a member knows of one other member.
-import type { Micros } from '../env/clock.ts';
+import { type Micros, NEVER } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
 import type { Datagram, DatagramPool } from './datagram.ts';
 import { InStream } from './in-stream.ts';
@@ -31,6 +31,8 @@ export class Peer {
   readonly incoming: InStream;
   readonly retransmitTimer: Timer;
   readonly silenceTimer: Timer;
+  /** Wakes the mesh when the peer must be told what is settled. */
+  readonly settledTimer = new Timer(() => {});
   /** The incarnations that were in the mesh with us, or were refused. */
   readonly pastLives: PastLives = new PastLives();
 
@@ -47,6 +49,9 @@ export class Peer {
   confirmed = false;
   /** We owe it an acknowledgment at the end of this breath. */
   ackDue = false;
+  /** Up to which ticket it was told that all have what we sent; when it must be told more. */
+  toldSettled = 0;
+  settledAt: Micros = NEVER;
   /** We owe it a heartbeat at the end of this breath. */
   helloDue = false;
   /** It was suspected for its silence, and was not heard since. */
@@ -106,6 +111,8 @@ export class Peer {
     this.outgoing.reset(0);
     this.incoming.reset();
     this.confirmed = this.ackDue = false;
+    this.toldSettled = 0;
+    this.settledAt = NEVER;
     this.adopted = [];
     this.members = undefined;
   }

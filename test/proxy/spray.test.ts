@@ -11,10 +11,11 @@ const NAMES: readonly Name[] = ['a', 'b', 'c'];
 /** Moments of each scenario at which each member is killed, spread over all its events. */
 const MOMENTS = 3;
 
+const BULK = 'a bulk download';
 const sprayed: readonly Scenario[] = [
   ...scenarios,
   {
-    name: 'a bulk download',
+    name: BULK,
     steps: [{ say: request('/file/400000') }],
     hears: response('/file/400000'),
     asks: ['GET /file/400000 '],
@@ -50,7 +51,8 @@ for (const family of [4, 6] as const) {
         run.cluster.until(() => run.client.closed, 'the client is done');
         expect(faultsOf(run, scenario)).toEqual([]);
         expect(passedOn(run.cluster)).toBeGreaterThan(0);
-        expect(run.cluster.toClients.size).toBeGreaterThan(1);
+        // What is short may be over before the others hear that all have its record.
+        if (scenario.name === BULK) expect(run.cluster.toClients.size).toBe(3);
       }
     });
   }

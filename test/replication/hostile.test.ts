@@ -106,7 +106,7 @@ describe('what was recorded', () => {
     first.commit(recordOf(1));
     sim.network.pass(5 * MILLISECOND);
     first.remove(recordOf(1));
-    sim.network.pass(5 * MILLISECOND);
+    sim.network.until(() => first.replicator.unacked === 0);
     const { recordsIn } = counters;
     const again = recorded.filter(({ to }) => to === second.member.address);
     for (const { payload } of again) send(payload);

@@ -123,7 +123,7 @@ describe('logged heads', () => {
     for (let id = 0; id < MAX_HEADS_PER_MEMBER - 1; id++) {
       expect(log.log(1, flow(id + 1_000), facts, 0, bytes(1), 99)).toBe(true);
     }
-    expect(log.log(1, flow(5_000), facts, 0, bytes(1), 99)).toBe(false);
+    expect(log.log(1, flow(1_000 + MAX_HEADS_PER_MEMBER), facts, 0, bytes(1), 99)).toBe(false);
     expect([...log.of(1)].length).toBe(MAX_HEADS_PER_MEMBER);
   });
 
