@@ -31,7 +31,15 @@ export type ProcessState = 'starting' | 'ready' | 'paused' | 'ended';
 export type LabState = 'building' | 'starting' | 'ready' | 'failed' | 'stopping';
 
 /** Failures that can be inflicted on a lab, and their cures. */
-export const FAULT_VERBS = ['kill', 'pause', 'resume', 'link-down', 'link-up', 'restart'] as const;
+export const FAULT_VERBS = [
+  'kill',
+  'pause',
+  'resume',
+  'link-down',
+  'link-up',
+  'restart',
+  'drain',
+] as const;
 export type FaultVerb = (typeof FAULT_VERBS)[number];
 
 /** An event without its time. */

@@ -10,8 +10,9 @@ const SIGNALS = {
   pause: (process: SupervisedProcess) => process.pause(),
   resume: (process: SupervisedProcess) => process.resume(),
 };
-/** How long a process that is restarted may take to end by itself. */
+/** How long a process that is restarted may take to end by itself, and one that is drained. */
 const GRACE_MS = 1000;
+const DRAIN_MS = 30_000;
 
 /**
  * Does `verb` to `target`: a proxy, a host (all its processes), `HOST/PROCESS`, or for the link verbs
@@ -33,6 +34,7 @@ export async function inflict(
     throw new LabError(`there is no process ${target}; there is: ${known || 'none'}`);
   }
   if (verb === 'restart') return restart(chosen);
+  if (verb === 'drain') return drain(chosen);
   const times = chosen.map((process) => SIGNALS[verb](process));
   return times[0];
 }
@@ -43,6 +45,12 @@ async function restart(processes: readonly SupervisedProcess[]): Promise<number>
     await process.stop(GRACE_MS);
     await process.start();
   }
+  return at;
+}
+
+async function drain(processes: readonly SupervisedProcess[]): Promise<number> {
+  const at = monotonic();
+  await Promise.all(processes.map((process) => process.stop(DRAIN_MS)));
   return at;
 }
 

@@ -1,11 +1,13 @@
 /**
- * The member's own small HTTP server, for scrapers and health checks: `/metrics` and `/health`. It
- * runs over the host's network, not over the proxy's stack, and must be up when that is not.
+ * The member's own small HTTP server: `/metrics` and `/health` for scrapers and health checks, `POST /drain` and
+ * `POST /reload` for who runs it. It runs over the host's network, not over the proxy's stack, and must be up when
+ * that is not.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIP } from 'node:net';
 import { ConfigError } from '../config/config-error.ts';
+import { MILLISECOND } from '../env/clock.ts';
 import type { MetricSources } from './metric-sources.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -18,15 +20,19 @@ export interface AdminSettings {
   readonly token?: string | undefined;
   readonly metrics: Metrics;
   readonly health: () => Health;
+  /** What a POST to each path does; it resolves with what is answered, as JSON. */
+  readonly actions?: Readonly<Record<string, (query: URLSearchParams) => Promise<object>>>;
 }
 
 /** What `/health` answers, as JSON. */
 export interface Health {
   /**
    * `degraded`: it serves, but a peer is not alive or replication is stalled. `joining`: it does not
-   * serve yet, and the response's status is 503.
+   * serve yet, `leaving`: not any more, and the response's status is 503.
    */
-  readonly status: 'ok' | 'degraded' | 'joining';
+  readonly status: 'ok' | 'degraded' | 'joining' | 'leaving';
+  /** Why it is degraded, in words; empty if it is not. */
+  readonly reasons: readonly string[];
   readonly cluster: string;
   readonly member: string;
   readonly peers: readonly { readonly name: string; readonly state: string }[];
@@ -80,10 +86,16 @@ export class AdminServer implements AsyncDisposable {
 
 /** The health of the proxy that `sources` belong to, now. */
 export function healthOf(sources: MetricSources): Health {
-  const { cluster, member, peers, replication, splices, adoption } = sources;
-  const well = peers.every(({ alive }) => alive) && !replication.stalled;
+  const { cluster, member, state, peers, replication, splices, adoption } = sources;
+  const reasons = peers
+    .filter(({ alive }) => !alive)
+    .map(({ name, state: theirs }) => `member ${name} is ${theirs}`);
+  if (replication.stalled) {
+    reasons.push(`replication stalls: ${Math.round(replication.lag / MILLISECOND)} ms behind`);
+  }
   return {
-    status: sources.serving ? (well ? 'ok' : 'degraded') : 'joining',
+    status: state === 'active' ? (reasons.length === 0 ? 'ok' : 'degraded') : state,
+    reasons,
     cluster,
     member,
     peers: peers.map(({ name, state }) => ({ name, state })),
@@ -111,7 +123,26 @@ async function answer(
     response.setHeader('WWW-Authenticate', 'Bearer');
     return refuse(401, 'a token is needed: Authorization: Bearer TOKEN');
   }
-  const path = (request.url ?? '').split('?', 1)[0];
+  const [path, query = ''] = (request.url ?? '').split('?', 2);
+  const action = settings.actions?.[path];
+  if (action !== undefined) {
+    if (request.method !== 'POST') {
+      response.setHeader('Allow', 'POST');
+      return refuse(405, 'only POST');
+    }
+    if (!isDeliberate(request)) {
+      return refuse(
+        403,
+        'a POST needs Content-Type: application/json and an IP address as its host',
+      );
+    }
+    try {
+      const result = await action(new URLSearchParams(query));
+      return send(200, 'application/json', `${JSON.stringify(result)}\n`);
+    } catch (error) {
+      return refuse(400, error instanceof Error ? error.message : String(error));
+    }
+  }
   if (path !== '/metrics' && path !== '/health') {
     return refuse(404, 'nothing here; try /metrics or /health');
   }
@@ -122,7 +153,7 @@ async function answer(
   try {
     if (path === '/health') {
       const health = settings.health();
-      const status = health.status === 'joining' ? 503 : 200;
+      const status = health.status === 'joining' || health.status === 'leaving' ? 503 : 200;
       return send(status, 'application/json', `${JSON.stringify(health)}\n`);
     }
     const text = await settings.metrics.text();
@@ -136,6 +167,15 @@ async function answer(
 function hasToken(request: IncomingMessage, token: string): boolean {
   const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
   return timingSafeEqual(sha256(given), sha256(token));
+}
+
+/**
+ * True if no page in a browser on this machine can have sent it: one may post forms anywhere, but not this type
+ * without being allowed to; and one whose name was made to mean this machine says that name.
+ */
+function isDeliberate({ headers }: IncomingMessage): boolean {
+  const host = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  return headers['content-type'] === 'application/json' && isIP(host) !== 0;
 }
 
 function sha256(text: string): Buffer {

@@ -162,6 +162,10 @@ export const proxyFileSchema = z.strictObject({
   pools: z.record(field.name(), poolSchema),
   services: z.array(z.discriminatedUnion('protocol', [httpServiceSchema, tcpServiceSchema])).min(1),
   splice: spliceSchema.prefault({}),
+  drainTimeoutMs: field
+    .milliseconds(0, 86_400_000)
+    .default(10_000)
+    .describe('How long a member that is told to leave may take to finish what it has begun'),
   user: field
     .text(/^[A-Za-z_][A-Za-z0-9_.-]*$/, 'the name of a user, such as nobody')
     .optional()

@@ -8,7 +8,8 @@
 //
 //   to a source address      the member that holds it now
 //   a connection here        ours
-//   SYN                      ours: whoever gets it answers, and the answer says who that was
+//   SYN                      ours: whoever gets it answers, and the answer says who that was; of who leaves, the
+//                            member's that has its addresses
 //   a flow that is proposed  the member that proposes a record for it
 //   a logged flow            the member that logged it, or who holds the addresses of that one
 //   an ACK of a cookie       the member that issued it, likewise
@@ -20,7 +21,7 @@ import { readIpv6 } from '../ip/intern.ts';
 import type { Frame } from '../link/frame.ts';
 import { JOINING } from '../replication/member.ts';
 import type { Replicator } from '../replication/replicator.ts';
-import { chosenFor, ownerOf } from '../replication/takeover.ts';
+import { chosenFor, homeOf, ownerOf } from '../replication/takeover.ts';
 import { MAX_FLOW_BYTES } from '../splice/form.ts';
 import { writeFlow } from '../splice/record.ts';
 import type { Cookies } from '../tcp/cookie.ts';
@@ -123,11 +124,10 @@ export class Forwarder {
       this.counters.untimely++;
       return true;
     }
-    const { active } = replicator.currentView;
     const home =
       owner === SERVICE
         ? this.#homeOf(frame, isIpv6, destination, replicator)
-        : (ownerOf(owner, active) ?? this.#self);
+        : (homeOf(owner, replicator.currentView) ?? this.#self);
     if (home === this.#self) return false;
     const mac = this.#host.ip.mac;
     // Who answered to a group's address is one of many who did.
@@ -201,7 +201,10 @@ export class Forwarder {
     const pinned = this.#pinnedTo(replicator);
     if (pinned !== undefined) return pinned;
     const flags = tcp.flags(view, at);
-    if ((flags & tcp.ACK) === 0 || (flags & tcp.SYN) !== 0) return this.#self;
+    if ((flags & tcp.ACK) === 0 || (flags & tcp.SYN) !== 0) {
+      // Who leaves answers no more.
+      return ownerOf(this.#self, replicator.currentView.active) ?? this.#self;
+    }
     const identity = this.#identity;
     identity.local = virtual.address;
     identity.localPort = virtual.port;
@@ -214,7 +217,7 @@ export class Forwarder {
       this.#host.clock.wall(),
     );
     if (issuer < 0) return this.#self;
-    return ownerOf(issuer, replicator.currentView.active) ?? this.#self;
+    return homeOf(issuer, replicator.currentView) ?? this.#self;
   }
 
   /** Who splices a flow, or goes on with one that a member has logged. */
@@ -223,7 +226,7 @@ export class Forwarder {
     if (heads.size === 0 && undecided === 0) return undefined;
     const flow = this.#flowBytes();
     const owner = replicator.proposerOf(flow) ?? heads.get(flow)?.owner;
-    return owner === undefined ? undefined : ownerOf(owner, currentView.active);
+    return owner === undefined ? undefined : homeOf(owner, currentView);
   }
 
   #flowBytes(): Uint8Array {

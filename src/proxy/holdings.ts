@@ -45,6 +45,8 @@ export class Holdings {
   readonly #held = new Set<number>();
   /** Announcements to come, by member. */
   readonly #timers = new Map<number, readonly Timer[]>();
+  /** When each member's addresses were announced last, not counting repetitions. */
+  readonly #announcedAt = new Map<number, Micros>();
   /** How often this member took over another's addresses. */
   adoptions = 0;
 
@@ -69,13 +71,7 @@ export class Holdings {
     this.#held.add(id);
     for (const address of addresses) this.#host.ip.addAddress(address);
     if (id !== this.#self) this.adoptions++;
-    this.#announce(addresses);
-    const timers = ANNOUNCE_AGAIN.map((pause) => {
-      const timer = new Timer(() => this.#announce(addresses));
-      this.#host.timers.set(timer, this.#host.clock.now() + pause);
-      return timer;
-    });
-    this.#timers.set(id, timers);
+    this.#announceForAWhile(id);
     this.#logger.info(
       {
         event: id === this.#self ? 'claimed' : 'adopted',
@@ -87,17 +83,52 @@ export class Holdings {
     );
   }
 
-  release(id: number): void {
+  /**
+   * Gives a member's addresses up.
+   * @param deaf stay reachable by them, for what others pass on, without answering for them
+   */
+  release(id: number, deaf = false): void {
     if (!this.#held.delete(id)) return;
-    for (const timer of this.#timers.get(id) ?? []) this.#host.timers.remove(timer);
-    this.#timers.delete(id);
+    this.#silence(id);
     const member = this.#members[id];
-    for (const address of movable(member)) this.#host.ip.removeAddress(address);
+    const { ip } = this.#host;
+    for (const address of movable(member)) {
+      if (deaf) ip.addAddress(address, false);
+      else ip.removeAddress(address);
+    }
     this.#logger.info({ event: 'released', member: member.name }, 'addresses released');
+  }
+
+  /** Tells the link again what is held: somebody else may have answered for it, or hear of it for the first time. */
+  announceAgain(): void {
+    const now = this.#host.clock.now();
+    for (const id of this.#held) {
+      if (this.#announcedAt.get(id) !== now) this.#announceForAWhile(id);
+    }
   }
 
   releaseAll(): void {
     for (const id of [...this.#held]) this.release(id);
+  }
+
+  #announceForAWhile(id: number): void {
+    const { timers, clock } = this.#host;
+    const now = clock.now();
+    const addresses = movable(this.#members[id]);
+    this.#silence(id);
+    this.#announcedAt.set(id, now);
+    this.#announce(addresses);
+    const planned = ANNOUNCE_AGAIN.map((pause) => {
+      const timer = new Timer(() => this.#announce(addresses));
+      timers.set(timer, now + pause);
+      return timer;
+    });
+    this.#timers.set(id, planned);
+  }
+
+  #silence(id: number): void {
+    for (const timer of this.#timers.get(id) ?? []) this.#host.timers.remove(timer);
+    this.#timers.delete(id);
   }
 
   #announce(addresses: readonly Address[]): void {

@@ -67,6 +67,11 @@ export class Intake implements ConnectionHandler {
     return this.client.remote;
   }
 
+  /** True while the client has said nothing: whoever gets its first word may serve it. */
+  get isSilent(): boolean {
+    return this.#phase === 'head' && this.#said.length === 0;
+  }
+
   onConnect(): void {
     // Bytes that another member acknowledged to the client before it died: from now on they are ours.
     this.#take();

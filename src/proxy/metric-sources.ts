@@ -75,8 +75,8 @@ export interface LatencyView {
 export interface MetricSources {
   readonly cluster: string;
   readonly member: string;
-  /** Whether this member has joined, and so takes connections. */
-  readonly serving: boolean;
+  /** Whether this member has joined, and so takes connections, or is about to go. */
+  readonly state: 'joining' | 'active' | 'leaving';
   readonly traffic: TrafficCounters;
   /** Frames and datagrams dropped, by reason. */
   readonly drops: Counters;

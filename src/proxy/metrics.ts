@@ -52,7 +52,10 @@ export function createMetrics(sources: MetricSources): Metrics {
     'suture_serving',
     '1 once this member has joined and takes connections, else 0.',
     [],
-    () => [[{}, Number(sources.serving)]],
+    () => [[{}, Number(sources.state === 'active')]],
+  );
+  gauge('suture_state', '1 for the state this member is in.', ['state'], () =>
+    ['joining', 'active', 'leaving'].map((state) => [{ state }, Number(sources.state === state)]),
   );
   counter(
     'suture_frames_total',

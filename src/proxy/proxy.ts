@@ -11,7 +11,7 @@ import { type Endpoint, isIpv6, isLinkLocal } from '../ip/address.ts';
 import type { Link } from '../link/link.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Incarnation } from '../replication/incarnation.ts';
-import { memberList } from '../replication/member.ts';
+import { ACTIVE, LEAVING, memberList } from '../replication/member.ts';
 import { Patiences } from '../replication/patience.ts';
 import { Replicator } from '../replication/replicator.ts';
 import { formOfFlow } from '../splice/form.ts';
@@ -21,6 +21,7 @@ import { keyFromSecret } from '../tcp/stack.ts';
 import { type Mac, parseMac } from '../wire/ethernet.ts';
 import { memberConfig, type ProxyConfig } from './config.ts';
 import { Dialer, millis } from './dialer.ts';
+import { Drain, type DrainOutcome } from './drain.ts';
 import { Forwarder } from './forwarder.ts';
 import { Holdings, mustParse, mustParsePrefix } from './holdings.ts';
 import { Pins } from './pins.ts';
@@ -61,6 +62,7 @@ export class ProxyMember {
   readonly #spliceTimer = new Timer(() => {});
   readonly #patiences: Patiences;
   #replicator: Replicator | undefined;
+  #drain: Drain | undefined;
 
   /** @throws ConfigError if there is no such member */
   constructor(options: ProxyMemberOptions) {
@@ -138,6 +140,41 @@ export class ProxyMember {
     this.#join(undefined);
   }
 
+  /**
+   * Leaves in order: hands the addresses over, finishes what it has begun, and tells the others. Call `stop` after
+   * `done`. Drains that follow may only shorten the limit.
+   * @param limit how long that may take
+   * @param done called once, when this member is out of the cluster
+   */
+  drain(limit: Micros, done: (outcome: DrainOutcome) => void): void {
+    const { host, splices, counters } = this;
+    const now = host.clock.now();
+    if (this.#drain !== undefined || this.#replicator === undefined) {
+      this.#drain?.hurry(now + limit);
+      return;
+    }
+    this.#discovery.stop();
+    const services = this.#services;
+    const work = {
+      counters,
+      get splices() {
+        return splices.size;
+      },
+      yieldSilent: () => {
+        if (counters.pending > 0) for (const service of services) service.yieldSilent();
+      },
+    };
+    const { logger } = this.#options;
+    this.#drain = new Drain(this.#replicator, work, logger, now, limit, (outcome) => {
+      this.#leave();
+      this.#replicator?.farewell();
+      const { took, ...facts } = outcome;
+      const level = outcome.result === 'left' && outcome.lost === 0 ? 'info' : 'warn';
+      logger[level]({ event: 'drained', ...facts, took }, 'drained');
+      done(outcome);
+    });
+  }
+
   /** Goes silent: the others take over. */
   stop(): void {
     this.#leave();
@@ -195,14 +232,25 @@ export class ProxyMember {
         prevails: (first, second) => this.splices.prevails(first, second),
         delete: (_from, key) => this.splices.delete(key),
         orphan: (head) => this.#adopt(replicator, head),
-        view: () => {},
+        // Who leaves must not take back what another has adopted.
+        view: () => {
+          if (replicator.state === ACTIVE) this.holdings.announceAgain();
+        },
+        returned: () => {
+          if (replicator.state === ACTIVE) this.holdings.announceAgain();
+        },
         claim: (id) => {
           this.holdings.claim(id);
           if (id === this.#self) this.#serve();
         },
-        release: (id) => this.holdings.release(id),
+        // What was begun from addresses of ours still comes to us, by way of who has them now.
+        release: (id) => this.holdings.release(id, replicator.state === LEAVING),
         fenced: (floor) => {
           this.counters.fenced++;
+          if (this.#drain !== undefined) {
+            this.#drain.fenced(host.clock.now());
+            return;
+          }
           this.#leave();
           socket.close();
           this.splices.forgetAll();
@@ -290,6 +338,7 @@ export class ProxyMember {
   #flush(now: Micros): void {
     this.splices.splicer.flush();
     this.splices.splicer.run(now);
+    this.#drain?.step(now);
     this.#replicator?.flush(now);
     const { nextAt } = this.splices.splicer;
     if (nextAt !== NEVER) this.host.timers.set(this.#spliceTimer, nextAt);

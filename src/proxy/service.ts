@@ -139,6 +139,11 @@ export class Service {
     for (const intake of Array.from(this.#intakes.values())) intake.yield();
   }
 
+  /** Leaves clients that have said nothing yet to the other members. */
+  yieldSilent(): void {
+    for (const intake of Array.from(this.#intakes.values())) if (intake.isSilent) intake.yield();
+  }
+
   /**
    * Another member splices a client's connection, which only one member may do: lets go of it. (A splice of ours
    * that was being committed has been told so already.)

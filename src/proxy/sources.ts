@@ -1,7 +1,7 @@
 // What the metrics and the health report read of a proxy, at the moment of a scrape.
 import { SECOND } from '../env/clock.ts';
 import { LATENCY_BOUNDS } from '../replication/counters.ts';
-import { ACTIVE } from '../replication/member.ts';
+import { ACTIVE, JOINING, LEAVING } from '../replication/member.ts';
 import type { Counters, MetricSources } from './metric-sources.ts';
 import type { ProxyMember } from './proxy.ts';
 
@@ -33,8 +33,9 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
   return {
     cluster: proxy.config.cluster.name,
     member: proxy.member,
-    get serving() {
-      return proxy.replicator?.state === ACTIVE;
+    get state() {
+      const state = proxy.replicator?.state ?? JOINING;
+      return state === ACTIVE ? 'active' : state === LEAVING ? 'leaving' : 'joining';
     },
     get traffic() {
       const { received, receivedBytes, sent, sentBytes } = host.link.counters;

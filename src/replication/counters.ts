@@ -53,6 +53,8 @@ export interface ReplicationCounters {
   suspicions: number;
   /** Suspicions for silence that the peer turned out to live through. */
   suspicionsFalse: number;
+  /** Peers that left in order. */
+  departures: number;
   fencesOut: number;
   fencesIn: number;
   /** Times that this process did not run when it should have, for a quarter of the suspicion time or more. */
@@ -94,6 +96,7 @@ export const replicationCounters = (): ReplicationCounters => ({
   probesOut: 0,
   suspicions: 0,
   suspicionsFalse: 0,
+  departures: 0,
   fencesOut: 0,
   fencesIn: 0,
   stalls: 0,

@@ -9,7 +9,7 @@ import type { ReplicationCounters } from './counters.ts';
 import type { Datagram } from './datagram.ts';
 import { BODY_AT } from './envelope.ts';
 import { type Incarnation, isSameIncarnation, NO_INCARNATION } from './incarnation.ts';
-import { ACTIVE, JOINING, type MemberState } from './member.ts';
+import { ACTIVE, JOINING, LEAVING, type MemberState } from './member.ts';
 import type { Mesh } from './mesh.ts';
 import * as messages from './messages.ts';
 import type { Peer } from './peer.ts';
@@ -44,6 +44,8 @@ export interface MembershipEvents {
   up(peer: Peer, now: Micros): void;
   /** The view is new; the peer that left it, if one did, is not up any more. */
   viewed(view: View, now: Micros): void;
+  /** A peer that was suspected speaks again: it may have answered for addresses that are others' now. */
+  returned(peer: Peer): void;
   /** The peer's life is over. */
   down(peer: Peer, now: Micros): void;
   /** Called with each heartbeat of ours and of others, and when a peer changed. */
@@ -58,7 +60,7 @@ export class Membership {
   readonly #events: MembershipEvents;
   readonly #heartbeat: Timer;
   #state: MemberState = JOINING;
-  #view: View = { number: 0, active: [] };
+  #view: View = { number: 0, active: [], homes: [] };
   #graceEnd: Micros = 0;
   /** `evidence()` at the last change of view. */
   #evidenceThen = 0;
@@ -105,6 +107,24 @@ export class Membership {
     this.#review(now);
   }
 
+  /** From now on this member takes nothing new: the others adopt its addresses on hearing that. */
+  leave(now: Micros): void {
+    this.#state = LEAVING;
+    for (const peer of this.#mesh.peers) this.#greet(peer, now);
+    this.#review(now);
+  }
+
+  /** Tells all peers that this life ends now. Twice, for nothing repeats it. */
+  farewell(): void {
+    for (const peer of this.#mesh.peers) {
+      for (let times = 0; peer.isUp && times < 2; times++) {
+        const datagram = this.#mesh.control();
+        messages.writeWord(datagram, messages.LEFT);
+        this.#mesh.sendControl(peer, peer.latest, datagram);
+      }
+    }
+  }
+
   /** Notices own stalls, and sends the heartbeats and fences that are due at once. Once a breath. */
   run(now: Micros): void {
     this.#noticeStall(now);
@@ -149,6 +169,8 @@ export class Membership {
     peer.declared = declared;
     peer.status = 'live';
     this.#review(now);
+    // It may wait to hear what we hold now.
+    peer.helloDue = true;
     this.#events.beat(now);
   }
 
@@ -162,6 +184,9 @@ export class Membership {
         this.#fencedBy(peer, declared, floor, messages.fencedEvidence(view, at), now);
       } else if (messages.messageType(view, at) === messages.PROBE) {
         if (!stale) peer.ackDue = true;
+      } else if (messages.messageType(view, at) === messages.LEFT) {
+        if (!stale) this.#departed(peer, now);
+        return;
       } else if (!stale) {
         peer.viewNumber = messages.heartbeatView(view, at);
         peer.adopted = messages.heartbeatAdopted(view, at);
@@ -187,7 +212,7 @@ export class Membership {
     else {
       counters.probesOut++;
       const datagram = this.#mesh.control();
-      messages.writeProbe(datagram);
+      messages.writeWord(datagram, messages.PROBE);
       this.#mesh.sendControl(peer, peer.latest, datagram);
       timers.set(peer.silenceTimer, Math.min(now + suspectAfter / PROBES, deadline));
     }
@@ -198,6 +223,7 @@ export class Membership {
     const { counters, logger } = this.#options;
     const silence = now - peer.heardAt;
     peer.accused = false;
+    this.#events.returned(peer);
     if (silence > peer.patience.most) return;
     counters.suspicionsFalse++;
     peer.patience.wronged(silence, now);
@@ -221,6 +247,15 @@ export class Membership {
       'member suspected',
     );
     this.#mesh.drop(peer);
+    this.#review(now);
+    this.#events.down(peer, now);
+    this.#events.beat(now);
+  }
+
+  #departed(peer: Peer, now: Micros): void {
+    this.#options.counters.departures++;
+    this.#options.logger.info({ peer: peer.member.name }, 'member left');
+    this.#mesh.drop(peer, 'left');
     this.#review(now);
     this.#events.down(peer, now);
     this.#events.beat(now);
@@ -257,7 +292,7 @@ export class Membership {
 
   #greet(peer: Peer, now: Micros): void {
     peer.helloDue = false;
-    if (peer.status === 'suspected' && peer.candidate === undefined) {
+    if ((peer.status === 'suspected' || peer.status === 'left') && peer.candidate === undefined) {
       this.#tell(peer, peer.latest, now);
       return;
     }
@@ -312,15 +347,22 @@ export class Membership {
   }
 
   #review(now: Micros): void {
-    const active = this.#mesh.peers
-      .filter((peer) => peer.status === 'live' && peer.declared === ACTIVE)
-      .map((peer) => peer.id);
-    if (this.#state === ACTIVE) active.push(this.#options.self);
-    active.sort((a, b) => a - b);
-    if (active.join() === this.#view.active.join()) return;
-    this.#view = { number: this.#view.number + 1, active };
+    const active = this.#inState(ACTIVE);
+    const homes = [...active, ...this.#inState(LEAVING)].sort((a, b) => a - b);
+    const { view } = this;
+    if (active.join() === view.active.join() && homes.join() === view.homes.join()) return;
+    this.#view = { number: view.number + 1, active, homes };
     this.#graceEnd = now + this.#options.grace;
     this.#evidenceThen = this.#options.evidence();
     this.#events.viewed(this.#view, now);
+  }
+
+  /** The members that say so of themselves. */
+  #inState(state: MemberState): number[] {
+    const ids = this.#mesh.peers
+      .filter((peer) => peer.status === 'live' && peer.declared === state)
+      .map((peer) => peer.id);
+    if (this.#state === state) ids.push(this.#options.self);
+    return ids.sort((a, b) => a - b);
   }
 }

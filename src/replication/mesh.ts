@@ -117,8 +117,8 @@ export class Mesh {
   }
 
   /** Ends the life of a peer that is up: nothing it still says counts. */
-  drop(peer: Peer): void {
-    peer.reset('suspected');
+  drop(peer: Peer, status: 'suspected' | 'left' = 'suspected'): void {
+    peer.reset(status);
     this.#disarm(peer);
   }
 

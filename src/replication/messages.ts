@@ -43,6 +43,7 @@ const MAX_RANK = 2;
 export const HEARTBEAT = 1;
 export const FENCED = 2;
 export const PROBE = 3;
+export const LEFT = 4;
 // Numbered, acknowledged and delivered in order.
 export const PROPOSE = 16;
 export const DELETE = 17;
@@ -92,6 +93,7 @@ function isValidMessage(view: DataView, at: number, end: number): boolean {
     case FENCED:
       return length === 12;
     case PROBE:
+    case LEFT:
       return length === 0;
     case PROPOSE:
       return (
@@ -236,9 +238,9 @@ export function writeFenced(datagram: Datagram, floor: Incarnation, evidence: nu
   datagram.view.setUint32(at + 8, evidence);
 }
 
-/** PROBE: asks for any datagram at once. */
-export function writeProbe(datagram: Datagram): void {
-  begin(datagram, PROBE, 0);
+/** PROBE: asks for any datagram at once. LEFT: the last word of a life that ends in order. */
+export function writeWord(datagram: Datagram, type: typeof PROBE | typeof LEFT): void {
+  begin(datagram, type, 0);
 }
 
 /** Bytes of the payload of HEAD. */

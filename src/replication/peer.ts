@@ -11,9 +11,9 @@ import type { Sealer, Session } from './seal.ts';
 
 /**
  * `unknown`: not heard yet, or not in both directions. `joining`: it gets everything but serves nothing.
- * `live`: it serves. `suspected`: its incarnation is over for us, whatever it still says.
+ * `live`: it serves, or is leaving. `suspected`, `left`: its incarnation is over for us, whatever it still says.
  */
-export type PeerStatus = 'unknown' | 'joining' | 'live' | 'suspected';
+export type PeerStatus = 'unknown' | 'joining' | 'live' | 'suspected' | 'left';
 
 /** What a peer's callbacks need; the mesh gives them. */
 export interface PeerHandlers {

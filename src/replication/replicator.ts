@@ -16,7 +16,7 @@ import { type Head, HeadLog } from './heads.ts';
 import { Inbox } from './inbox.ts';
 import { type Incarnation, newIncarnation } from './incarnation.ts';
 import { Joiner } from './joiner.ts';
-import { JOINING, type Member, type MemberState } from './member.ts';
+import { ACTIVE, JOINING, LEAVING, type Member, type MemberState } from './member.ts';
 import { Membership } from './membership.ts';
 import { Mesh } from './mesh.ts';
 import * as messages from './messages.ts';
@@ -27,7 +27,7 @@ import type { Done } from './pending.ts';
 import type { DatagramPort } from './port.ts';
 import { FRESH, INHERITED, Proposals, type Rank } from './proposals.ts';
 import { type RecordSource, SnapshotSender } from './snapshot.ts';
-import { holdings, type View } from './takeover.ts';
+import { holdings, ownerOf, type View } from './takeover.ts';
 
 /** A head that nobody finished or dropped for so long is forgotten: longer than clients may take to say one. */
 const HEAD_AGE: Micros = 900 * SECOND;
@@ -84,7 +84,10 @@ export interface ReplicatorEvents {
   delete(from: number, key: Uint8Array): void;
   /** The owner of `head` is gone. The flow's new home finishes it: it calls `logHead` to be its owner. */
   orphan(head: Head): void;
+  /** Called after addresses were claimed and released for it. */
   view(view: View): void;
+  /** A member that was declared dead speaks: what it says of addresses that are held here is to be put right. */
+  returned(member: number): void;
   /** Hold the addresses of the member with this id, which may be our own. */
   claim(member: number): void;
   release(member: number): void;
@@ -166,6 +169,7 @@ export class Replicator {
     this.#membership = new Membership(membershipOptions, this.#mesh, {
       up: (peer) => this.#outbox.extendTo(peer),
       viewed: (view) => this.#viewed(view),
+      returned: (peer) => events.returned(peer.id),
       down: (peer, now) => this.#down(peer, now),
       beat: (now) => this.#beat(now),
       fenced: (floor) => this.#fenced(floor),
@@ -214,6 +218,23 @@ export class Replicator {
   start(now: Micros): void {
     this.#joiner.start(now);
     this.#membership.start(now);
+  }
+
+  /**
+   * Begins to leave: the others adopt the addresses that are held here, which are released as soon as another is
+   * known to hold them. What is committed from now on is committed as before. Who has not joined yet holds
+   * nothing, and need not.
+   */
+  leave(): void {
+    if (this.#mesh.closed || this.state !== ACTIVE) return;
+    this.#membership.leave(this.#options.clock.now());
+  }
+
+  /** Tells the others that this life ends, so that nobody waits for it, and goes silent. */
+  farewell(): void {
+    if (this.#mesh.closed) return;
+    this.#membership.farewell();
+    this.close();
   }
 
   /** Goes silent at once; what waits for acknowledgments is told `false`. */
@@ -318,6 +339,11 @@ export class Replicator {
     return this.#held.includes(member);
   }
 
+  /** True if this member holds no addresses, not even its own. */
+  get holdsNothing(): boolean {
+    return this.#held.length === 0;
+  }
+
   get state(): MemberState {
     return this.#membership.state;
   }
@@ -418,14 +444,29 @@ export class Replicator {
 
   #viewed(view: View): void {
     const { self, members, logger } = this.#options;
-    const held = view.active.includes(self) ? holdings(self, members.length, view.active) : [];
+    const held =
+      this.state === ACTIVE
+        ? holdings(self, members.length, view.active)
+        : this.#held.filter((id) => !this.#isHandedOver(id));
+    const { number, active, homes } = view;
+    logger.info({ view: number, active, homes, holds: held }, 'view changed');
+    this.#hold(held);
+    this.#events.view(view);
+  }
+
+  #hold(held: readonly number[]): void {
     const before = this.#held;
     this.#held = held;
-    this.#membership.adopted = held.filter((id) => id !== self);
-    logger.info({ view: view.number, active: view.active, holds: held }, 'view changed');
-    this.#events.view(view);
+    this.#membership.adopted = held.filter((id) => id !== this.#options.self);
     for (const id of before) if (!held.includes(id)) this.#events.release(id);
     for (const id of held) if (!before.includes(id)) this.#events.claim(id);
+  }
+
+  /** True if the member that must hold these addresses when this one has left says that it does. */
+  #isHandedOver(id: number): boolean {
+    const owner = ownerOf(id, this.currentView.active);
+    const peer = this.#mesh.peers.find((candidate) => candidate.id === owner);
+    return peer !== undefined && (owner === id || peer.adopted.includes(id));
   }
 
   #down(peer: Peer, now: Micros): void {
@@ -441,6 +482,9 @@ export class Replicator {
   #beat(now: Micros): void {
     if (this.#mesh.closed) return;
     this.#joiner.step(now);
+    if (this.state === LEAVING && this.#held.some((id) => this.#isHandedOver(id))) {
+      this.#hold(this.#held.filter((id) => !this.#isHandedOver(id)));
+    }
     if (now - this.#sweptAt < SECOND) return;
     this.#sweptAt = now;
     this.heads.dropOlder(now - HEAD_AGE);

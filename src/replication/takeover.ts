@@ -7,8 +7,10 @@
 export interface View {
   /** Grows with each change; local to the member. */
   readonly number: number;
-  /** Ids in ascending order. */
+  /** Those that serve: they take new flows and hold addresses. Ids in ascending order. */
   readonly active: readonly number[];
+  /** Those that go on with flows of their own: the active ones, and those that leave. Ids in ascending order. */
+  readonly homes: readonly number[];
 }
 
 /** How well `candidate` suits `member`; uniform over uint32 (the finalizer of MurmurHash3). */
@@ -39,6 +41,13 @@ export function chosenFor(key: number, active: readonly number[]): number | unde
   }
   return chosen;
 }
+
+/**
+ * The id of the member that goes on with what `member` began: itself, also while it leaves; undefined if nobody
+ * serves.
+ */
+export const homeOf = (member: number, { active, homes }: View): number | undefined =>
+  homes.includes(member) ? member : chosenFor(member, active);
 
 /** The members, of `count` in all, whose addresses `self` must hold. */
 export const holdings = (self: number, count: number, active: readonly number[]): number[] =>

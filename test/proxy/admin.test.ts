@@ -24,7 +24,7 @@ function sourcesOf(): Writable<MetricSources> {
     peers: [{ name: 'b', state: 'alive', alive: true, suspectAfter: 30_000 }],
     adoption: { addresses: 0, adoptions: 0 },
     replication: { lag: 1500, unackedRecords: 2, stalled: false },
-    serving: true,
+    state: 'active',
     commitLatency: { bounds: [100, 1000], counts: [0, 0, 0], sum: 0 },
     resources: { intakes: 3 },
     pools: [
@@ -153,6 +153,7 @@ test('health is ok until a peer is away or replication stalls', async () => {
   };
   expect(await health()).toEqual({
     status: 'ok',
+    reasons: [],
     cluster: 'duo',
     member: 'a',
     peers: [{ name: 'b', state: 'alive' }],
@@ -160,11 +161,15 @@ test('health is ok until a peer is away or replication stalls', async () => {
     adoptedAddresses: 0,
   });
   sources.replication = { lag: 1e7, unackedRecords: 9, stalled: true };
-  expect(await health()).toMatchObject({ status: 'degraded' });
+  expect(await health()).toMatchObject({
+    status: 'degraded',
+    reasons: ['replication stalls: 10000 ms behind'],
+  });
   sources.replication = { lag: 0, unackedRecords: 0, stalled: false };
   sources.peers = [{ name: 'b', state: 'suspected', alive: false, suspectAfter: 60_000 }];
   expect(await health()).toMatchObject({
     status: 'degraded',
+    reasons: ['member b is suspected'],
     peers: [{ name: 'b', state: 'suspected' }],
   });
 });
@@ -198,6 +203,47 @@ test('with a token nothing is shown without it', async () => {
   expect(await status(`Basic ${token}`)).toBe(401);
   const refused = await ask(server, { path: '/nothing' });
   expect([refused.status, refused.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+});
+
+test('actions are asked for by POST, and not by pages in a browser', async () => {
+  const asked: string[] = [];
+  await using server = await AdminServer.start({
+    address: '127.0.0.1',
+    port: 0,
+    metrics: createMetrics(sourcesOf()),
+    health: () => healthOf(sourcesOf()),
+    actions: {
+      '/drain': async (query) => {
+        asked.push(query.get('timeoutMs') ?? 'none');
+        return { done: true };
+      },
+      '/reload': async () => {
+        throw new Error('f.yaml:1: no');
+      },
+    },
+  });
+  const post = async (path: string, headers: Record<string, string>) =>
+    ask(server, { path, method: 'POST', headers });
+  const json = { 'content-type': 'application/json' };
+  expect(await post('/drain?timeoutMs=5', json)).toMatchObject({
+    status: 200,
+    body: '{"done":true}\n',
+  });
+  expect(await post('/reload', json)).toMatchObject({ status: 400, body: 'f.yaml:1: no\n' });
+  expect((await ask(server, { path: '/drain' })).status).toBe(405);
+  expect((await post('/drain', { 'content-type': 'text/plain' })).status).toBe(403);
+  expect((await post('/drain', { ...json, host: 'rebound.example:80' })).status).toBe(403);
+  expect(asked).toEqual(['5']);
+});
+
+test('who joins or leaves is not to be sent to', async () => {
+  const sources = sourcesOf();
+  await using server = await start(sources);
+  for (const state of ['joining', 'leaving'] as const) {
+    sources.state = state;
+    const { status, body } = await ask(server, { path: '/health' });
+    expect([status, (JSON.parse(body) as { status: string }).status]).toEqual([503, state]);
+  }
 });
 
 test('a failing source is a 500, not the end of the process', async () => {

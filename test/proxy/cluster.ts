@@ -12,6 +12,7 @@ import {
   parsePrefix,
 } from '../../src/ip/address.ts';
 import { type ProxyConfig, parseProxyConfig } from '../../src/proxy/config.ts';
+import type { DrainOutcome } from '../../src/proxy/drain.ts';
 import { ProxyMember } from '../../src/proxy/proxy.ts';
 import { ACTIVE } from '../../src/replication/member.ts';
 import { type SimulatedPort, Simulation } from '../../src/sim/index.ts';
@@ -112,6 +113,8 @@ export class Cluster {
   readonly toClients = new Map<string, number>();
   /** The members' cables. */
   readonly ports = new Map<Name, SimulatedPort>();
+  /** What became of drains. */
+  readonly drained = new Map<Name, DrainOutcome>();
   /** Members that do not breathe at the moment. */
   readonly #paused = new Set<ProxyMember>();
   readonly #config: ProxyConfig;
@@ -205,6 +208,16 @@ export class Cluster {
   kill(name: Name): void {
     this.simulation.remove(this.member(name).host);
     this.members.delete(name);
+  }
+
+  /** Has a member leave in order; it is gone when it is done. */
+  drain(name: Name, limit: Micros = 10 * SECOND): void {
+    const member = this.member(name);
+    member.drain(limit, (outcome) => {
+      this.drained.set(name, outcome);
+      this.simulation.remove(member.host);
+      this.members.delete(name);
+    });
   }
 
   pause(name: Name): void {

@@ -271,6 +271,7 @@ export class SimMember {
       },
       orphan: (head) => this.orphans.push(head),
       view: (view) => this.views.push(view),
+      returned: (id) => this.log.push(`returned ${id}`),
       claim: (id) => {
         this.held.add(id);
         this.log.push(`claim ${id}`);

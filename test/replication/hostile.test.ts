@@ -28,6 +28,8 @@ function started(seed = 1) {
   const { counters } = second.replicator;
   const sample = recorded.findLast(({ to }) => to === second.member.address)?.payload;
   if (sample === undefined) throw new Error('nothing was sent');
+  // It has arrived by then.
+  sim.network.pass(MILLISECOND);
   return { sim, first, second, recorded, send, counters, sample };
 }
 

@@ -9,6 +9,7 @@ const DESCRIPTION = `Inflict a failure, or cure it.
   kill       SIGKILL to a proxy, a host's processes or one of them
   pause      SIGSTOP; resume ends it
   restart    end it, start it again, wait until it is ready
+  drain      SIGTERM, and wait until it has ended by itself
   link-down  take the carrier from a host's interfaces, or unplug a proxy; link-up ends it`;
 
 /** `suture lab fail` */
