@@ -27,6 +27,11 @@ const VERBS: readonly Verb[] = [
     load: () => import('./lab.ts'),
   },
   {
+    name: 'bench',
+    summary: 'measure splicing beside other proxies, and report',
+    load: () => import('./bench.ts'),
+  },
+  {
     name: 'doctor',
     summary: 'check that this machine has what suture needs',
     load: () => import('./doctor.ts'),
