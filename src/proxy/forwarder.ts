@@ -225,7 +225,10 @@ export class Forwarder {
     const { heads, undecided, currentView } = replicator;
     if (heads.size === 0 && undecided === 0) return undefined;
     const flow = this.#flowBytes();
-    const owner = replicator.proposerOf(flow) ?? heads.get(flow)?.owner;
+    const proposer = replicator.proposerOf(flow);
+    if (proposer !== undefined) return homeOf(proposer, currentView);
+    const head = heads.get(flow);
+    const owner = head === undefined ? undefined : replicator.adopterOf(head);
     return owner === undefined ? undefined : homeOf(owner, currentView);
   }
 

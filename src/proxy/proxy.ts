@@ -263,14 +263,13 @@ export class ProxyMember {
     replicator.start(host.clock.now());
   }
 
-  /** Who holds the addresses of a member that is gone goes on with the clients that it had accepted. */
+  /** Goes on with a client that a member had accepted who is gone. */
   #adopt(replicator: Replicator, head: Head): void {
     if (head.facts.length === 0) {
       // A relay, or an answer: it was lost with its member.
-      replicator.heads.drop(head.flow);
+      replicator.dropHead(head.flow);
       return;
     }
-    if (!replicator.holds(head.owner)) return;
     // Its record is inherited, or another member goes on with it.
     if (replicator.proposerOf(head.flow) !== undefined) return;
     if (this.splices.has(head.flow)) replicator.dropHead(head.flow);

@@ -21,6 +21,8 @@ export interface Head {
   readonly bytes: Uint8Array;
   /** When it was logged last. */
   readonly loggedAt: Micros;
+  /** Its owner's life is over, and nobody has logged it anew yet. */
+  readonly isOrphan: boolean;
 }
 
 interface Share {
@@ -60,7 +62,7 @@ export class HeadLog {
   ): boolean {
     const name = nameOf(flow);
     const known = this.#heads.get(name);
-    const before = known?.owner === owner ? known : undefined;
+    const before = known?.owner === owner && !known.isOrphan ? known : undefined;
     const length = before?.bytes.length ?? 0;
     const total = Math.max(length, offset + bytes.length);
     const share = this.#shares.get(owner) ?? { heads: 0, bytes: 0 };
@@ -79,6 +81,7 @@ export class HeadLog {
       facts: facts.slice(),
       bytes: whole,
       loggedAt: now,
+      isOrphan: false,
     });
     return true;
   }
@@ -98,14 +101,23 @@ export class HeadLog {
     for (const [name, head] of this.#heads) if (head.loggedAt < then) this.#remove(name, head);
   }
 
-  /** The heads of one member. */
+  /** The heads that a member goes on with. */
   *of(owner: number): Generator<Head> {
-    for (const head of this.#heads.values()) if (head.owner === owner) yield head;
+    for (const head of this.#heads.values()) {
+      if (head.owner === owner && !head.isOrphan) yield head;
+    }
   }
 
-  /** The heads whose owner fails `lives`: somebody must take them over. */
-  orphans(lives: (owner: number) => boolean): Head[] {
-    return Array.from(this.#heads.values()).filter((head) => !lives(head.owner));
+  /** A member's life is over: its heads wait for somebody to go on with them. */
+  bereave(owner: number): void {
+    for (const [name, head] of this.#heads) {
+      if (head.owner === owner) this.#heads.set(name, { ...head, isOrphan: true });
+    }
+  }
+
+  /** The heads that nobody goes on with. */
+  orphans(): Head[] {
+    return Array.from(this.#heads.values()).filter(({ isOrphan }) => isOrphan);
   }
 
   #remove(name: string, head: Head): void {

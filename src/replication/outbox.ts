@@ -116,7 +116,7 @@ export class Outbox {
     this.#pending.forEach((ticket, type, payload) => {
       const head = type === messages.HEAD ? this.#heads.get(payload) : undefined;
       if (type !== messages.HEAD) whole &&= write(peer, type, payload, ticket);
-      else if (head?.owner === this.#self) {
+      else if (head?.owner === this.#self && !head.isOrphan) {
         // Its bytes went before; an empty part carries the ticket.
         const { flow, facts, bytes } = head;
         whole &&= writeHead(peer, flow, facts, bytes.length, bytes.subarray(0, 0), ticket);

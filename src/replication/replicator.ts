@@ -27,7 +27,7 @@ import type { Done } from './pending.ts';
 import type { DatagramPort } from './port.ts';
 import { FRESH, INHERITED, Proposals, type Rank } from './proposals.ts';
 import { type RecordSource, SnapshotSender } from './snapshot.ts';
-import { holdings, ownerOf, type View } from './takeover.ts';
+import { chosenFor, holdings, ownerOf, type View } from './takeover.ts';
 
 /** A head that nobody finished or dropped for so long is forgotten: longer than clients may take to say one. */
 const HEAD_AGE: Micros = 900 * SECOND;
@@ -82,7 +82,7 @@ export interface ReplicatorEvents {
   prevails(first: Uint8Array, second: Uint8Array): boolean;
   /** Take the record with `key` (16 or 40 bytes, valid during the call) out, if it is there with this epoch. */
   delete(from: number, key: Uint8Array): void;
-  /** The owner of `head` is gone. The flow's new home finishes it: it calls `logHead` to be its owner. */
+  /** The owner of `head` is gone. Go on with it: `logHead` makes this member its owner. May come again. */
   orphan(head: Head): void;
   /** Called after addresses were claimed and released for it. */
   view(view: View): void;
@@ -275,6 +275,16 @@ export class Replicator {
     }
   }
 
+  /**
+   * Who goes on with a logged head: its owner, or who holds the owner's addresses now. (The owner may be back, but
+   * knows nothing of its former life.)
+   */
+  adopterOf({ owner, isOrphan }: Head): number | undefined {
+    if (!isOrphan) return owner;
+    const others = this.#membership.view.active.filter((id) => id !== owner);
+    return chosenFor(owner, others);
+  }
+
   /** Whose proposal holds a flow (12 or 36 bytes) that is in no table yet; undefined if none does. */
   proposerOf(flow: Uint8Array): number | undefined {
     return this.#proposals.proposerOf(flow);
@@ -460,6 +470,15 @@ export class Replicator {
     this.#membership.adopted = held.filter((id) => id !== this.#options.self);
     for (const id of before) if (!held.includes(id)) this.#events.release(id);
     for (const id of held) if (!before.includes(id)) this.#events.claim(id);
+    this.#offerOrphans();
+  }
+
+  /** Who was to go on with a head may be gone before it has. */
+  #offerOrphans(): void {
+    const { self } = this.#options;
+    for (const head of this.heads.orphans()) {
+      if (this.adopterOf(head) === self) this.#events.orphan(head);
+    }
   }
 
   /** True if the member that must hold these addresses when this one has left says that it does. */
@@ -472,10 +491,9 @@ export class Replicator {
   #down(peer: Peer, now: Micros): void {
     this.#snapshots.delete(peer);
     this.#joiner.down(peer, now);
-    const lives = (id: number): boolean =>
-      this.#mesh.peers.every((other) => other.id !== id || other.isUp);
     this.#proposals.gone(peer.id, this.#membership.state !== JOINING);
-    for (const head of this.heads.orphans(lives)) this.#events.orphan(head);
+    this.heads.bereave(peer.id);
+    this.#offerOrphans();
     this.#settle(now);
   }
 

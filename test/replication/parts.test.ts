@@ -95,6 +95,7 @@ describe('logged heads', () => {
       facts,
       bytes: Uint8Array.of(...bytes(10), ...bytes(5, 2)),
       loggedAt: 8,
+      isOrphan: false,
     });
   });
 
@@ -130,7 +131,15 @@ describe('logged heads', () => {
   test('those without an owner are found', () => {
     const log = new HeadLog();
     for (let owner = 0; owner < 3; owner++) log.log(owner, flow(owner), facts, 0, bytes(1), 0);
-    expect(log.orphans((owner) => owner !== 1).map((head) => head.owner)).toEqual([1]);
+    expect(log.orphans()).toEqual([]);
+    log.bereave(1);
+    expect(log.orphans().map((head) => head.owner)).toEqual([1]);
+    expect([...log.of(1)]).toEqual([]);
+    // The next life of its owner knows nothing of it, and begins anew.
+    expect(log.log(1, flow(1), facts, 1, bytes(1), 0)).toBe(false);
+    expect(log.log(1, flow(1), facts, 0, bytes(2), 0)).toBe(true);
+    expect(log.orphans()).toEqual([]);
+    expect(log.get(flow(1))?.bytes.length).toBe(2);
   });
 });
 
