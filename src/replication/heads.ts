@@ -86,14 +86,13 @@ export class HeadLog {
     return true;
   }
 
-  /** Forgets a head; with `owner`, only if it is that member's. */
+  /** Forgets a head; with `owner`, only if it is that member's, or nobody's. */
   drop(flow: Uint8Array, owner?: number): void {
     if (this.#heads.size === 0) return;
     const name = nameOf(flow);
     const head = this.#heads.get(name);
-    if (head !== undefined && (owner === undefined || head.owner === owner)) {
-      this.#remove(name, head);
-    }
+    if (head === undefined) return;
+    if (owner === undefined || head.owner === owner || head.isOrphan) this.#remove(name, head);
   }
 
   /** Forgets what was logged before `then`. */
