@@ -6,6 +6,7 @@ import { type Clock, MILLISECOND, type Micros, SECOND } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import type { Random } from '../env/random.ts';
 import { Timer, type Timers } from '../env/timers.ts';
+import { Commits } from './commits.ts';
 import {
   type LatencyHistogram,
   type ReplicationCounters,
@@ -19,24 +20,15 @@ import { Joiner } from './joiner.ts';
 import { ACTIVE, JOINING, LEAVING, type Member, type MemberState } from './member.ts';
 import { Membership } from './membership.ts';
 import { Mesh } from './mesh.ts';
-import * as messages from './messages.ts';
-import { Outbox } from './outbox.ts';
 import { Patiences } from './patience.ts';
 import type { Peer, PeerStatus } from './peer.ts';
 import type { Done } from './pending.ts';
 import type { DatagramPort } from './port.ts';
-import { FRESH, INHERITED, Proposals, type Rank } from './proposals.ts';
 import { type RecordSource, SnapshotSender } from './snapshot.ts';
 import { chosenFor, holdings, ownerOf, type View } from './takeover.ts';
 
 /** A head that nobody finished or dropped for so long is forgotten: longer than clients may take to say one. */
 const HEAD_AGE: Micros = 900 * SECOND;
-
-/** Somebody waits for it, but is told by the proposals. */
-const AWAITED: Done = () => {};
-
-/** The key of no record: deleting it changes nothing. */
-const NO_RECORD = new Uint8Array(16);
 
 export interface ReplicatorOptions {
   readonly port: DatagramPort;
@@ -117,10 +109,7 @@ export class Replicator {
   readonly #membership: Membership;
   readonly #joiner: Joiner;
   readonly #inbox: Inbox;
-  readonly #proposals: Proposals;
-  readonly #kept = new Uint8Array(messages.MAX_KEPT_BYTES);
-  readonly #key = new Uint8Array(messages.MAX_KEY_BYTES);
-  readonly #outbox: Outbox;
+  readonly #commits: Commits;
   readonly #snapshots = new Map<Peer, SnapshotSender>();
   /** Due when a snapshot can go on at once. */
   readonly #snapshotTimer = new Timer(() => {});
@@ -144,8 +133,8 @@ export class Replicator {
     };
     this.#mesh = new Mesh(meshOptions, {
       state: () => this.#membership.state,
-      settled: () => this.#outbox.announced,
-      settles: (peer, ticket) => this.#proposals.settle(peer.id, ticket),
+      settled: () => this.#commits.outbox.announced,
+      settles: (peer, ticket) => this.#commits.proposals.settle(peer.id, ticket),
       admits: (...facts) => this.#membership.admits(...facts),
       established: (...facts) => this.#membership.established(...facts),
       returned: (...facts) => this.#membership.returned(...facts),
@@ -154,10 +143,24 @@ export class Replicator {
       silent: (...facts) => this.#membership.silent(...facts),
       stuck: (peer, now) => this.#membership.suspect(peer, 'it acknowledges nothing', now),
       deliver: (peer, datagram) => this.#deliver(peer, datagram),
-      acknowledged: (_, now) => this.#settle(now),
+      acknowledged: (_, now) => this.#commits.settle(now),
     });
-    this.#outbox = new Outbox(this.#mesh.peers, this.heads, self, (peer) =>
-      this.#membership.suspect(peer, 'its queue is full', clock.now()),
+    const { table } = options;
+    const seed = random.uint32();
+    const { heads, counters } = this;
+    const { peers } = this.#mesh;
+    this.#commits = new Commits(
+      { peers, self, heads, table, counters, clock, seed },
+      {
+        standsAgainst: (record) => events.standsAgainst(record),
+        prevails: (first, second) => events.prevails(first, second),
+        accepted: (from, record) => events.proposed(from, record),
+        stable: (from, record) => {
+          this.#inbox.touch(record);
+          events.insert(from, record);
+        },
+        overrun: (peer) => this.#membership.suspect(peer, 'its queue is full', clock.now()),
+      },
     );
     const membershipOptions = {
       ...shared,
@@ -167,7 +170,7 @@ export class Replicator {
       evidence: options.evidence ?? (() => 0),
     };
     this.#membership = new Membership(membershipOptions, this.#mesh, {
-      up: (peer) => this.#outbox.extendTo(peer),
+      up: (peer) => this.#commits.outbox.extendTo(peer),
       viewed: (view) => this.#viewed(view),
       returned: (peer) => events.returned(peer.id),
       down: (peer, now) => this.#down(peer, now),
@@ -175,37 +178,16 @@ export class Replicator {
       fenced: (floor) => this.#fenced(floor),
     });
     this.#joiner = new Joiner(shared, this.#mesh, this.#membership);
-    this.#proposals = new Proposals(self, random.uint32(), {
-      standsAgainst: (record) => events.standsAgainst(record),
-      prevails: (first, second) => events.prevails(first, second),
-      keyOf: (record) => this.#key.subarray(0, options.table.keyOf(record, this.#key)),
-      accepted: (from, record) => events.proposed(from, record),
-      stable: (from, record) => {
-        this.#inbox.touch(record);
-        events.insert(from, record);
-      },
-      propose: (rank, record) => {
-        if (rank === INHERITED) this.counters.proposalsInherited++;
-        else this.counters.recordsAsserted++;
-        this.#propose(rank, record, undefined);
-      },
-      withdraw: (ticket, key) => {
-        this.counters.proposalsWithdrawn++;
-        this.#outbox.withdraw(ticket, key, clock.now());
-      },
-      forget: (key) => this.#delete(key),
-      decided: (from, datagram) => this.#decided(from, datagram),
-    });
     this.#inbox = new Inbox(
       this.#joiner,
       this.heads,
-      this.#proposals,
+      this.#commits.proposals,
       options.table,
       this.counters,
       {
         insert: (from, record) => events.insert(from, record),
         delete: (from, ticket, key) => {
-          this.#proposals.deleted(from, ticket, key);
+          this.#commits.proposals.deleted(from, ticket, key);
           events.delete(from, key);
         },
         requested: (peer, id) => this.#requested(peer, id),
@@ -243,7 +225,7 @@ export class Replicator {
     this.#mesh.close();
     this.#membership.stop();
     this.#options.timers.remove(this.#snapshotTimer);
-    this.counters.commitsFailed += this.#outbox.fail() + this.#proposals.fail();
+    this.#commits.close();
   }
 
   /** Sends all that this breath has gathered. Call it at the end of every breath, after the timers ran. */
@@ -264,15 +246,7 @@ export class Replicator {
    * since another member's holds the flow, or this member gave up.
    */
   commit(record: Uint8Array, done: Done): void {
-    if (!messages.isRecordLength(record.length)) {
-      throw new RangeError(`${record.length} bytes are no record`);
-    }
-    this.counters.commits++;
-    if (this.#gaveUp(done)) return;
-    if (!this.#propose(FRESH, record, done)) {
-      this.counters.commitsFailed++;
-      done(false);
-    }
+    this.#commits.commit(record, done);
   }
 
   /**
@@ -287,12 +261,12 @@ export class Replicator {
 
   /** Whose proposal holds a flow (12 or 36 bytes) that is in no table yet; undefined if none does. */
   proposerOf(flow: Uint8Array): number | undefined {
-    return this.#proposals.proposerOf(flow);
+    return this.#commits.proposals.proposerOf(flow);
   }
 
   /** Proposals, and deletions, that are not known to be with everybody. */
   get undecided(): number {
-    return this.#proposals.size;
+    return this.#commits.proposals.size;
   }
 
   /**
@@ -300,14 +274,12 @@ export class Replicator {
    * one; at once if there is none. `done(false)`: this member gave up. It commits nothing.
    */
   confirm(done: Done): void {
-    this.#send(messages.DELETE, NO_RECORD, messages.isKeyLength, done);
+    this.#commits.confirm(done);
   }
 
   /** Takes the record with `key` (16 or 40 bytes) out of every member's table. */
   remove(key: Uint8Array): void {
-    this.counters.deletesOut++;
-    this.heads.drop(messages.flowOfKey(key));
-    this.#delete(key);
+    this.#commits.remove(key);
   }
 
   /**
@@ -321,22 +293,12 @@ export class Replicator {
     bytes: Uint8Array,
     done: Done,
   ): void {
-    if (this.#gaveUp(done)) return;
-    const now = this.#options.clock.now();
-    if (!this.heads.log(this.#options.self, flow, facts, offset, bytes, now)) {
-      this.counters.headsRefused++;
-      done(false);
-      return;
-    }
-    this.counters.headsOut++;
-    this.#outbox.sendHead(flow, facts, offset, bytes, done, now);
+    this.#commits.logHead(flow, facts, offset, bytes, done);
   }
 
   /** Forgets a head everywhere: the backend has acknowledged it, or the client is gone. */
   dropHead(flow: Uint8Array): void {
-    if (this.heads.get(flow) === undefined) return;
-    this.heads.drop(flow);
-    this.#send(messages.HEAD_DROP, flow, messages.isFlowLength, undefined);
+    this.#commits.dropHead(flow);
   }
 
   /** True while a flow that is not in the table may be known to others: answer it with silence (I4). */
@@ -364,17 +326,17 @@ export class Replicator {
 
   /** Inserts, deletes and heads that some peer has not acknowledged. */
   get unacked(): number {
-    return this.#outbox.size;
+    return this.#commits.outbox.size;
   }
 
   /** How long commits and heads waited for their acknowledgments. */
   get commitLatency(): LatencyHistogram {
-    return this.#outbox.latency;
+    return this.#commits.outbox.latency;
   }
 
   /** The age of the oldest of them, or 0. */
   lag(now: Micros): Micros {
-    return now - (this.#outbox.oldest ?? now);
+    return now - (this.#commits.outbox.oldest ?? now);
   }
 
   get peers(): PeerReport[] {
@@ -384,61 +346,6 @@ export class Replicator {
     });
   }
 
-  #send(
-    type: number,
-    payload: Uint8Array,
-    fits: (length: number) => boolean,
-    done: Done | undefined,
-  ): void {
-    if (!fits(payload.length)) {
-      throw new RangeError(`${payload.length} bytes are no payload of message ${type}`);
-    }
-    if (this.#gaveUp(done)) return;
-    this.#outbox.send(type, payload, done, this.#options.clock.now());
-  }
-
-  #delete(key: Uint8Array): void {
-    if (this.#mesh.closed) return;
-    const { isAlone, nextTicket } = this.#outbox;
-    this.#proposals.deleted(this.#options.self, nextTicket, key);
-    this.#send(messages.DELETE, key, messages.isKeyLength, undefined);
-    if (isAlone) this.#proposals.settle(this.#options.self, nextTicket);
-  }
-
-  /** False if the flow is another member's. */
-  #propose(rank: Rank, record: Uint8Array, done: Done | undefined): boolean {
-    const outbox = this.#outbox;
-    const { isAlone, nextTicket: ticket } = outbox;
-    if (!this.#proposals.begin(ticket, rank, record, done)) return false;
-    if (!isAlone) {
-      const kept = this.#kept.subarray(0, 1 + record.length);
-      kept[0] = rank;
-      kept.set(record, 1);
-      outbox.send(messages.PROPOSE, kept, AWAITED, this.#options.clock.now());
-    }
-    if (isAlone) this.#proposals.settle(this.#options.self, ticket);
-    return true;
-  }
-
-  #settle(now: Micros): void {
-    this.#outbox.settle(now);
-    this.#proposals.settle(this.#options.self, this.#outbox.settled);
-  }
-
-  #decided(from: number, datagram: number): void {
-    const peer = this.#mesh.peers.find(({ id }) => id === from);
-    if (peer === undefined || !peer.isUp) return;
-    peer.incoming.decided(datagram);
-    peer.ackDue = true;
-  }
-
-  #gaveUp(done: Done | undefined): boolean {
-    if (!this.#mesh.closed) return false;
-    this.counters.commitsFailed++;
-    done?.(false);
-    return true;
-  }
-
   #deliver(peer: Peer, datagram: Datagram): void {
     if (!this.#mesh.closed) this.#inbox.deliver(peer, datagram, this.#options.clock.now());
   }
@@ -446,8 +353,9 @@ export class Replicator {
   #requested(peer: Peer, id: number): void {
     if (this.#membership.state === JOINING) return;
     // What is settled already may still be on its way into the table.
-    const { serial } = this.#proposals;
-    const isWhole = (): boolean => this.#proposals.isDecided(serial);
+    const { proposals } = this.#commits;
+    const { serial } = proposals;
+    const isWhole = (): boolean => proposals.isDecided(serial);
     const { table } = this.#options;
     this.#snapshots.set(peer, new SnapshotSender(peer, id, table, this.counters, isWhole));
   }
@@ -491,10 +399,9 @@ export class Replicator {
   #down(peer: Peer, now: Micros): void {
     this.#snapshots.delete(peer);
     this.#joiner.down(peer, now);
-    this.#proposals.gone(peer.id, this.#membership.state !== JOINING);
+    this.#commits.down(peer, this.#membership.state !== JOINING, now);
     this.heads.bereave(peer.id);
     this.#offerOrphans();
-    this.#settle(now);
   }
 
   #beat(now: Micros): void {
