@@ -46,12 +46,14 @@ export interface ForwarderOptions {
   readonly services: readonly Address[];
   readonly cookies: Cookies;
   readonly replicator: () => Replicator | undefined;
+  /** Told of every frame that came to another member than its home. */
+  readonly onStray: (now: Micros) => void;
 }
 
 export interface ForwarderCounters {
   /** Frames passed on to another member. */
   passedOn: number;
-  /** Frames that another member passed on to this one. */
+  /** Frames that another member passed on to this one, but for those of flows that were spliced by then. */
   taken: number;
   /** Those of them that were dropped, since a third member is about to splice their flow. */
   untimely: number;
@@ -72,6 +74,7 @@ export class Forwarder {
   readonly #macs: Float64Array;
   readonly #cookies: Cookies;
   readonly #replicator: () => Replicator | undefined;
+  readonly #onStray: (now: Micros) => void;
   /** Whose source address it is, or `SERVICE`. */
   readonly #addresses = new Map<Address, number>();
   readonly #chain = new Chain();
@@ -87,7 +90,9 @@ export class Forwarder {
     remotePort: 0,
   };
 
-  constructor({ host, self, members, services, cookies, replicator }: ForwarderOptions) {
+  constructor(options: ForwarderOptions) {
+    const { host, self, members, services, cookies, replicator } = options;
+    this.#onStray = options.onStray;
     this.#host = host;
     this.#self = self;
     this.#cookies = cookies;
@@ -103,7 +108,7 @@ export class Forwarder {
    * Takes a frame to us that holds an IP packet of no splice. True: it was passed on. One that is damaged is
    * ours: whoever takes it counts it.
    */
-  handle(frame: Frame, _now: Micros): boolean {
+  handle(frame: Frame, now: Micros): boolean {
     const replicator = this.#replicator();
     // Who joins knows neither who lives nor which flows are whose.
     if (replicator === undefined || replicator.state === JOINING) return false;
@@ -117,6 +122,7 @@ export class Forwarder {
     if (owner === NOWHERE) return false;
     if (this.#isFromMember(ethernet.source(view, ETHERNET_AT))) {
       this.counters.taken++;
+      this.#onStray(now);
       if (owner !== SERVICE || replicator.undecided === 0) return false;
       this.#homeOf(frame, isIpv6, destination, replicator);
       const proposer = replicator.proposerOf(this.#flowBytes());
@@ -136,6 +142,7 @@ export class Forwarder {
     ethernet.writeMac(view, ETHERNET_AT + 6, mac);
     this.#host.link.send(frame);
     this.counters.passedOn++;
+    this.#onStray(now);
     return true;
   }
 

@@ -231,6 +231,7 @@ export class ProxyMember {
         standsAgainst: (record) => this.splices.standsAgainst(record),
         prevails: (first, second) => this.splices.prevails(first, second),
         delete: (_from, key) => this.splices.delete(key),
+        seen: (message) => this.splices.sightings.hear(message),
         orphan: (head) => this.#adopt(replicator, head),
         // Who leaves must not take back what another has adopted.
         view: () => {
@@ -314,6 +315,7 @@ export class ProxyMember {
       services: services.flatMap(({ addresses }) => addresses.map(mustParse)),
       cookies,
       replicator: () => this.#replicator,
+      onStray: (now) => this.splices.sightings.expect(now),
     });
   }
 

@@ -139,7 +139,11 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         splice: { extensionHeaders: passed.extensionHeaders },
         replication: { ...proxy.replicator?.counters },
         proxy: eventsOf(proxy),
-        forwarder: { ...proxy.forwarder?.counters, ...proxy.pins.counters },
+        forwarder: {
+          ...proxy.forwarder?.counters,
+          ...proxy.pins.counters,
+          ...proxy.splices.sightings.counters,
+        },
       };
     },
   };

@@ -33,6 +33,7 @@ import { LINGERING } from '../splice/slot.ts';
 import { Splicer, type SplicerCounters, splicerCounters } from '../splice/splicer.ts';
 import { SpliceTable, type SpliceTableCounters } from '../splice/table.ts';
 import type { Connection } from '../tcp/connection.ts';
+import { Sightings } from './sightings.ts';
 
 /** A splice that every live member knows. Exactly one of its methods is called, once. */
 export interface Splice {
@@ -62,6 +63,7 @@ export interface SplicesOptions {
 
 export class Splices implements RecordSource {
   readonly splicer: DualSplicer;
+  readonly sightings: Sightings;
   readonly passed: SplicerCounters = splicerCounters();
   /** Records are shared through it; another one after this member was fenced. */
   replicator: Replicator | undefined;
@@ -81,6 +83,12 @@ export class Splices implements RecordSource {
     const { host } = options;
     this.#options = options;
     this.splicer = new DualSplicer(this.#splicerOf(IPV4_FORM), this.#splicerOf(IPV6_FORM));
+    this.sightings = new Sightings({
+      self: options.self,
+      splicer: this.splicer,
+      replicator: () => this.replicator,
+      clock: host.clock,
+    });
     this.#handover = new Handover(host.ip, this.splicer);
     host.fastPath = this.splicer;
   }
@@ -283,7 +291,7 @@ export class Splices implements RecordSource {
   #splicerOf(form: RecordForm): Splicer {
     const { host, maximum, lingerMillis, idleMillis } = this.#options;
     const table = new SpliceTable({ maximum, form, random: host.random });
-    return new Splicer({
+    const splicer: Splicer = new Splicer({
       table,
       network: host.ip,
       gathers: true,
@@ -292,7 +300,10 @@ export class Splices implements RecordSource {
       idleMillis,
       isResponsible: (slot) => this.#isOurs(table, slot),
       onExpire: (slot) => this.#expired(table, slot),
+      onFacts: (slot, facts) => this.sightings.tell(splicer, slot, facts),
+      onSilent: (slot) => this.sightings.ask(splicer, slot),
     });
+    return splicer;
   }
 
   /** Makes all members forget flows that are over and in the way of a record; false if it has no room yet. */

@@ -15,6 +15,8 @@ export interface InboxEvents {
   insert(from: number, record: Uint8Array): void;
   /** A record was deleted; its deletion has this ticket. */
   delete(from: number, ticket: number, key: Uint8Array): void;
+  /** A peer saw something of a flow. */
+  seen(message: Uint8Array): void;
   /** A member that joins wants the table. */
   requested(peer: Peer, id: number): void;
   /** More happened during our join than can be remembered: it must begin again. */
@@ -62,6 +64,9 @@ export class Inbox {
           break;
         case messages.WITHDRAW:
           this.#proposals.withdrawn(peer.id, bytes.slice(payload, messages.messageEnd(view, at)));
+          break;
+        case messages.SEEN:
+          this.#events.seen(bytes.subarray(payload, messages.messageEnd(view, at)));
           break;
         case messages.HEAD:
           this.#logHead(peer, datagram, at, now);

@@ -19,6 +19,8 @@ export const MAX_KEY_BYTES = 40;
 /** The number that a sender gives to what all must have (uint32), and how much speaks for a proposal. */
 const TICKET_BYTES = 4;
 const RANK_BYTES = 1;
+/** What SEEN says of a record. */
+export const SEEN_BYTES = 9;
 /** The most that a message carries that waits for its acknowledgments, without the ticket: a proposal. */
 export const MAX_KEPT_BYTES = RANK_BYTES + MAX_RECORD_BYTES;
 
@@ -28,6 +30,8 @@ export const isFlowLength = (length: number): boolean => FLOW_BYTES.includes(len
 export const flowLengthOf = (record: number): number =>
   FLOW_BYTES[RECORD_BYTES.indexOf(record)] ?? 0;
 export const isKeyLength = (length: number): boolean => isFlowLength(length - EPOCH_BYTES);
+/** SEEN: key, what was seen (9). */
+export const isSeenLength = (length: number): boolean => isKeyLength(length - SEEN_BYTES);
 /** The flow in a record's key. */
 export const flowOfKey = (key: Uint8Array): Uint8Array => key.subarray(0, key.length - EPOCH_BYTES);
 
@@ -54,6 +58,7 @@ export const SNAPSHOT_BEGIN = 21;
 export const SNAPSHOT_RECORD = 22;
 export const SNAPSHOT_END = 23;
 export const WITHDRAW = 24;
+export const SEEN = 25;
 
 /** HEAD: length of the flow (1), of the facts (1), offset (4), flow, facts, bytes of the head. */
 const HEAD_FIXED = 6;
@@ -105,6 +110,8 @@ function isValidMessage(view: DataView, at: number, end: number): boolean {
       return isKeyLength(length - TICKET_BYTES);
     case WITHDRAW:
       return isKeyLength(length);
+    case SEEN:
+      return isSeenLength(length);
     case HEAD:
       return (
         length >= HEAD_FIXED &&

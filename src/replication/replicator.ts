@@ -74,6 +74,8 @@ export interface ReplicatorEvents {
   prevails(first: Uint8Array, second: Uint8Array): boolean;
   /** Take the record with `key` (16 or 40 bytes, valid during the call) out, if it is there with this epoch. */
   delete(from: number, key: Uint8Array): void;
+  /** A peer has told what it saw of a flow (`tell`); valid during the call. */
+  seen(message: Uint8Array): void;
   /** The owner of `head` is gone. Go on with it: `logHead` makes this member its owner. May come again. */
   orphan(head: Head): void;
   /** Called after addresses were claimed and released for it. */
@@ -190,6 +192,7 @@ export class Replicator {
           this.#commits.proposals.deleted(from, ticket, key);
           events.delete(from, key);
         },
+        seen: (message) => events.seen(message),
         requested: (peer, id) => this.#requested(peer, id),
         overrun: () => this.#fenced(this.incarnation),
       },
@@ -299,6 +302,11 @@ export class Replicator {
   /** Forgets a head everywhere: the backend has acknowledged it, or the client is gone. */
   dropHead(flow: Uint8Array): void {
     this.#commits.dropHead(flow);
+  }
+
+  /** Tells every member that is up what was seen of a flow: the key of its record, and 9 bytes. */
+  tell(message: Uint8Array): void {
+    this.#send(messages.SEEN, message, messages.isSeenLength, undefined);
   }
 
   /** True while a flow that is not in the table may be known to others: answer it with silence (I4). */

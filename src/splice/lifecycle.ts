@@ -3,10 +3,12 @@
 // A record must not go before both ends are done with it, and must not stay for ever. What passes tells
 // most of it. What does not pass here (another member saw it, or it was lost) is asked of the ends: a
 // silent flow's ends are probed, and one that no longer knows the connection answers with a reset, which
-// passes on to the other end and closes the flow as any reset does.
+// passes on to the other end and closes the flow as any reset does. Where the packets of one flow pass by way of
+// several members none may see the whole of its end: so they tell each other what they saw of it.
 import type { Micros } from '../env/clock.ts';
 import * as clock from '../env/clock.ts';
 import * as tcp from '../wire/tcp.ts';
+import { FACTS_MASK, factsOf, isBeyondEnd, isFinAcked, noteFacts } from './facts.ts';
 import { TO_BACKEND, TO_CLIENT } from './record.ts';
 import type { Segment } from './segment.ts';
 import * as s from './slot.ts';
@@ -40,6 +42,10 @@ export interface LifecycleOptions {
   readonly onClose?: (slot: number) => void;
   /** The record is about to be removed: all members should. It can still be read. */
   readonly onExpire?: (slot: number) => void;
+  /** Something of a flow's end was seen that no other member was told; true if all are told now (`facts`). */
+  readonly onFacts?: (slot: number, facts: number) => boolean;
+  /** A silent flow is about to be probed: others may have heard of it (`revive`). */
+  readonly onSilent?: (slot: number) => void;
   /** Sends a probe or a reset to the receiver of a direction. */
   readonly probe: (slot: number, direction: number, reset: boolean) => void;
 }
@@ -85,6 +91,8 @@ export class Lifecycle {
       isResponsible: () => true,
       onClose: () => {},
       onExpire: () => {},
+      onFacts: () => false,
+      onSilent: () => {},
       ...options,
     };
     this.#table = options.table;
@@ -123,6 +131,45 @@ export class Lifecycle {
   /** Ends a record now: its client begins a new connection. */
   end(slot: number): void {
     this.#expire(slot);
+  }
+
+  /** What is known of a flow's end (facts.ts). */
+  facts(slot: number): number {
+    return factsOf(this.#words, slot * this.#slotWords + this.#seen);
+  }
+
+  /** The sequence number behind a FIN that was seen. */
+  finEnd(slot: number, direction: number): number {
+    return this.#words[slot * this.#slotWords + this.#seen + s.FIN_END + direction];
+  }
+
+  /** True if a segment with this number comes from its sender's next connection. */
+  isBeyondEnd(slot: number, direction: number, seq: number): boolean {
+    return isBeyondEnd(this.#words, slot * this.#slotWords + this.#seen, direction, seq);
+  }
+
+  /** Takes what another member saw of a flow's end, and told everybody. */
+  learn(slot: number, facts: number, endToBackend: number, endToClient: number, now: Micros): void {
+    const at = slot * this.#slotWords + this.#seen;
+    noteFacts(this.#words, at, facts, TO_BACKEND, endToBackend);
+    noteFacts(this.#words, at, facts, TO_CLIENT, endToClient);
+    this.#words[at + STATUS] |= (facts & FACTS_MASK) << s.TOLD_SHIFT;
+    this.#words[at + ACTIVITY] = Math.floor(now / MILLISECOND);
+    this.#settle(slot, now);
+  }
+
+  /** True if a flow is not silent, as far as this member hears. */
+  isHeard(slot: number, now: Micros): boolean {
+    const status = this.#words[slot * this.#slotWords + this.#seen + STATUS];
+    this.#now = now;
+    return this.#age(slot) < this.#patience(status, status & s.STATE_MASK);
+  }
+
+  /** Another member has heard of a flow. */
+  revive(slot: number, now: Micros): void {
+    const at = slot * this.#slotWords + this.#seen;
+    this.#words[at + STATUS] &= ~PROBES_MASK;
+    this.#words[at + ACTIVITY] = Math.floor(now / MILLISECOND);
   }
 
   /** When `run` has something to do. */
@@ -228,6 +275,16 @@ export class Lifecycle {
     this.#words[slot * this.#slotWords + this.#seen + STATUS] = (status & ~s.STATE_MASK) | after;
     if (after < s.LINGERING) this.#scanBy(now + this.#patience(status, after) * MILLISECOND);
     else if (before < s.LINGERING) this.#options.onClose(slot);
+    if ((status & (3 * s.FIN_SEEN)) !== 0) this.#tell(slot);
+  }
+
+  #tell(slot: number): void {
+    const at = slot * this.#slotWords + this.#seen + STATUS;
+    const facts = this.facts(slot);
+    const told = (this.#words[at] >>> s.TOLD_SHIFT) & FACTS_MASK;
+    if ((facts & ~told) !== 0 && this.#options.onFacts(slot, facts)) {
+      this.#words[at] |= facts << s.TOLD_SHIFT;
+    }
   }
 
   #stateOf(slot: number, status: number): number {
@@ -235,15 +292,10 @@ export class Lifecycle {
     const fins = (status & (3 * s.FIN_SEEN)) / s.FIN_SEEN;
     if (fins === 0) return s.OPEN;
     if (fins !== 3) return s.HALF_CLOSED;
-    return this.#isFinAcked(slot, TO_BACKEND) && this.#isFinAcked(slot, TO_CLIENT)
+    const at = slot * this.#slotWords + this.#seen;
+    return isFinAcked(this.#words, at, TO_BACKEND) && isFinAcked(this.#words, at, TO_CLIENT)
       ? s.LINGERING
       : s.CLOSING;
-  }
-
-  #isFinAcked(slot: number, direction: number): boolean {
-    const at = slot * this.#slotWords + this.#seen + direction;
-    const heard = (this.#words[at - direction + STATUS] & (s.ACKED_KNOWN << direction)) !== 0;
-    return heard && this.#words[at + ACKED] === this.#words[at + s.FIN_END];
   }
 
   #leave(slot: number, state: number): void {
@@ -308,7 +360,7 @@ export class Lifecycle {
   }
 
   #examine(slot: number, state: number, now: Micros): void {
-    const { probes, probeMillis, isResponsible, probe } = this.#options;
+    const { probes, probeMillis, isResponsible, onSilent, probe } = this.#options;
     const at = slot * this.#slotWords + this.#seen;
     const status = this.#words[at + STATUS];
     const sent = (status & PROBES_MASK) >>> s.PROBES_SHIFT;
@@ -326,6 +378,7 @@ export class Lifecycle {
       this.#words[at + STATUS] = status + s.ONE_PROBE;
       this.#nextScanAt = Math.min(this.#nextScanAt, now + probeMillis * MILLISECOND);
       this.probesSent += 2;
+      onSilent(slot);
       probe(slot, TO_BACKEND, false);
       probe(slot, TO_CLIENT, false);
       return;

@@ -49,5 +49,8 @@ export const PROBES_SHIFT = 12;
 export const ONE_PROBE = 1 << PROBES_SHIFT;
 export const PROBES_MASK = 0xff << PROBES_SHIFT;
 
+/** Facts of the flow's end (facts.ts) that all members were told, from this bit on. */
+export const TOLD_SHIFT = 20;
+
 /** Numbers that lie further back than this are news, not history: 16 MiB, more than windows in use. */
 export const REACH = 0x100_0000;

@@ -186,14 +186,14 @@ export class Splicer {
       this.counters.ttlExpired++;
       return true;
     }
-    if (
-      (segment.flags & (SYN | ACK)) === SYN &&
-      direction === TO_BACKEND &&
-      this.table.state(slot) >= LINGERING
-    ) {
-      // The client begins anew with the ports of a connection that is over.
-      this.lifecycle.end(slot);
-      return false;
+    if (direction === TO_BACKEND && this.table.state(slot) >= LINGERING) {
+      if ((segment.flags & (SYN | ACK)) === SYN) {
+        // The client begins anew with the ports of a connection that is over.
+        this.lifecycle.end(slot);
+        return false;
+      }
+      // It has begun anew, by way of another member, whose word that the record is gone is on its way.
+      if (this.lifecycle.isBeyondEnd(slot, direction, segment.seq)) return false;
     }
     // Ethernet pads short packets; that is no part of them.
     frame.end = end;

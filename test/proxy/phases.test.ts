@@ -261,7 +261,7 @@ test('a head begun with one member is finished with it, though another comes bac
   // The second half came to a, which passed it on.
   expect(cluster.member('b').counters).toMatchObject({ pending: 0, yielded: 0 });
   expect(cluster.member('a').forwarder?.counters.passedOn).toBeGreaterThan(0);
-  settle(cluster, true);
+  settle(cluster);
 });
 
 test('three members: two die one after the other, in the middle of a head and of a response', () => {

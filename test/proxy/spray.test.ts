@@ -45,7 +45,7 @@ function settle(cluster: Cluster, span = 62 * SECOND): void {
 
 for (const family of [4, 6] as const) {
   for (const scenario of sprayed) {
-    test(`IPv${family}, ${scenario.name}: arrives`, () => {
+    test(`IPv${family}, ${scenario.name}: arrives, and nothing is left behind`, () => {
       for (const seed of [1, 2]) {
         const run = begin(scenario, { ...SPRAYED, clients: family, seed });
         run.cluster.until(() => run.client.closed, 'the client is done');

@@ -269,6 +269,7 @@ export class SimMember {
         table.delete(key);
         this.arrivals.push(`${from} -${text(key)}`);
       },
+      seen: () => {},
       orphan: (head) => this.orphans.push(head),
       view: (view) => this.views.push(view),
       returned: (id) => this.log.push(`returned ${id}`),

@@ -75,6 +75,70 @@ describe.each([IPV4_FORM, IPV6_FORM])('over IPv$version', (form) => {
     }
   }
 
+  describe('several members, of which each sees some of the packets', () => {
+    /** Members that hear at once what one of them tells. */
+    class Shared {
+      readonly members: Flow[];
+      told = 0;
+
+      constructor(count: number) {
+        this.members = Array.from({ length: count }, (_, index): Flow => {
+          return new Flow({ onFacts: (slot, facts) => this.#tell(index, slot, facts) });
+        });
+      }
+
+      #tell(from: number, slot: number, facts: number): boolean {
+        this.told++;
+        const { now, splicer } = this.members[from];
+        const ends = [0, 1].map((direction) => splicer.lifecycle.finEnd(slot, direction));
+        for (const [index, other] of this.members.entries()) {
+          if (index !== from) {
+            other.splicer.lifecycle.learn(other.slot, facts, ends[0], ends[1], now);
+          }
+        }
+        return true;
+      }
+    }
+
+    /** Who sends what, in order. */
+    const ending = [
+      (flow: Flow) => flow.client(FIN | ACK),
+      (flow: Flow) => flow.backend(ACK),
+      (flow: Flow) => flow.backend(FIN | ACK),
+      (flow: Flow) => flow.client(ACK),
+    ];
+
+    test('whoever sees which of the last packets, all know the end', () => {
+      for (let ways = 0; ways < 3 ** ending.length; ways++) {
+        const shared = new Shared(3);
+        for (const member of shared.members) member.talk();
+        let way = ways;
+        for (const send of ending) {
+          const seer = shared.members[way % 3];
+          way = Math.floor(way / 3);
+          send(seer);
+          // Both ends go on, whoever sees it.
+          for (const member of shared.members) {
+            member.seq = seer.seq;
+            member.peer = seer.peer;
+          }
+        }
+        expect(shared.members.map(({ state }) => state)).toEqual([LINGERING, LINGERING, LINGERING]);
+        expect(shared.told).toBeLessThanOrEqual(4);
+      }
+    });
+
+    test('packets of the next connection do not go by the record of one that is over', () => {
+      const shared = new Shared(2);
+      const [one, other] = shared.members;
+      for (const member of shared.members) member.talk();
+      for (const send of ending) send(one);
+      expect(other.state).toBe(LINGERING);
+      expect(other.client(ACK, 0, { seq: one.seq })).toBe(true);
+      expect(other.client(ACK, 10, { seq: one.seq + 70_000 })).toBe(false);
+    });
+  });
+
   describe('closing by FINs', () => {
     test('either end first, and across the wrap', () => {
       for (const seq of [1_000, 0xffff_ff9c - 1, 0xffff_ffff]) {
@@ -402,6 +466,21 @@ describe.each([IPV4_FORM, IPV6_FORM])('over IPv$version', (form) => {
       }
       expect(flow.sent).toHaveLength(13);
       expect(flow.splicer.lifecycle.probesSent).toBe(0);
+    });
+
+    test('a flow that another member hears is not given up', () => {
+      let asked = 0;
+      const flow: Flow = new Flow({ ...options, onSilent: () => asked++ });
+      flow.talk();
+      for (let turn = 0; turn < 3; turn++) {
+        flow.advance(12_000);
+        expect(flow.splicer.lifecycle.isHeard(flow.slot, flow.now)).toBe(false);
+        flow.splicer.lifecycle.revive(flow.slot, flow.now);
+        expect(flow.splicer.lifecycle.isHeard(flow.slot, flow.now)).toBe(true);
+      }
+      expect(asked).toBeGreaterThan(2);
+      expect(flow.state).toBe(OPEN);
+      expect(flow.expired).toEqual([]);
     });
 
     test('a flow whose packets this member never saw is probed too', () => {
