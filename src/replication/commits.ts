@@ -123,6 +123,11 @@ export class Commits {
     if (!this.#closed) this.#send(messages.HEAD_DROP, flow, undefined);
   }
 
+  tell(message: Uint8Array): void {
+    check(messages.isSeenLength(message.length), message);
+    if (!this.#closed) this.#send(messages.SEEN, message, undefined);
+  }
+
   /** Settles what every peer that is up has accepted. */
   settle(now: Micros): void {
     this.outbox.settle(now);

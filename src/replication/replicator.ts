@@ -306,7 +306,7 @@ export class Replicator {
 
   /** Tells every member that is up what was seen of a flow: the key of its record, and 9 bytes. */
   tell(message: Uint8Array): void {
-    this.#send(messages.SEEN, message, messages.isSeenLength, undefined);
+    this.#commits.tell(message);
   }
 
   /** True while a flow that is not in the table may be known to others: answer it with silence (I4). */
