@@ -14,7 +14,8 @@ const REFRESH: Micros = 60 * SECOND;
 
 export interface DiscoveryOptions {
   readonly stack: TcpStack;
-  readonly pools: Iterable<Pool>;
+  /** Those to ask, at the moment. */
+  readonly pools: () => Iterable<Pool>;
   /** Ours; the first of a backend's family is the one to ask it from. */
   readonly sources: readonly Address[];
   /** True if nothing beyond the stack holds this source port towards a backend. */
@@ -28,30 +29,45 @@ export interface DiscoveryOptions {
 
 export class Discovery {
   readonly #options: DiscoveryOptions;
-  readonly #timers: Timer[] = [];
+  readonly #timers = new Map<Backend, Timer>();
+  #runs = false;
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    const { stack, pools } = options;
-    for (const pool of pools) {
-      for (const backend of pool.backends) {
-        const timer = new Timer((now) => {
-          this.#ask(pool, backend);
-          stack.timers.set(timer, now + (backend.options === undefined ? AGAIN : REFRESH));
-        });
-        this.#timers.push(timer);
-      }
-    }
   }
 
   /** Asks every backend, now and again. Our sources must be ours from now on. */
   start(): void {
-    const { stack } = this.#options;
-    for (const timer of this.#timers) stack.timers.set(timer, stack.clock.now());
+    this.#runs = true;
+    this.update();
   }
 
   stop(): void {
-    for (const timer of this.#timers) this.#options.stack.timers.remove(timer);
+    this.#runs = false;
+    this.update();
+  }
+
+  /** The pools may have changed: new backends are asked at once, and those that are gone no more. */
+  update(): void {
+    const { stack, pools } = this.#options;
+    const wanted = new Map<Backend, Pool>();
+    if (this.#runs) {
+      for (const pool of pools()) for (const backend of pool.backends) wanted.set(backend, pool);
+    }
+    for (const [backend, timer] of this.#timers) {
+      if (wanted.has(backend)) continue;
+      stack.timers.remove(timer);
+      this.#timers.delete(backend);
+    }
+    for (const [backend, pool] of wanted) {
+      if (this.#timers.has(backend)) continue;
+      const timer = new Timer((now) => {
+        this.#ask(pool, backend);
+        stack.timers.set(timer, now + (backend.options === undefined ? AGAIN : REFRESH));
+      });
+      this.#timers.set(backend, timer);
+      stack.timers.set(timer, stack.clock.now());
+    }
   }
 
   #ask(pool: Pool, backend: Backend): void {

@@ -62,8 +62,8 @@ export interface PoolSettings {
 
 export class Pool {
   readonly name: string;
-  readonly backends: readonly Backend[];
-  readonly #penalty: Micros;
+  #backends: readonly Backend[] = [];
+  #penalty: Micros = 0;
   readonly #now: () => Micros;
   /** Index of the backend whose turn it is. */
   #turn = 0;
@@ -72,9 +72,25 @@ export class Pool {
 
   constructor(settings: PoolSettings) {
     this.name = settings.name;
-    this.backends = settings.backends.map(({ address, port }) => new Backend(address, port));
-    this.#penalty = settings.penalty;
     this.#now = settings.now;
+    this.configure(settings);
+  }
+
+  get backends(): readonly Backend[] {
+    return this.#backends;
+  }
+
+  /** Other backends and another penalty from now on. What is known of a backend that stays is kept. */
+  configure({ backends, penalty }: Pick<PoolSettings, 'backends' | 'penalty'>): void {
+    const known = this.#backends;
+    this.#backends = backends.map(
+      ({ address, port }) =>
+        known.find((backend) => backend.address === address && backend.port === port) ??
+        new Backend(address, port),
+    );
+    this.#penalty = penalty;
+    this.#turn %= backends.length;
+    this.#offer = undefined;
   }
 
   /**

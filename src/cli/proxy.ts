@@ -12,15 +12,18 @@ import { loadProxyConfig, memberConfig, type ProxyConfig } from '../proxy/config
 import { millis } from '../proxy/dialer.ts';
 import { createMetrics } from '../proxy/metrics.ts';
 import { ProxyMember } from '../proxy/proxy.ts';
+import { differences, loadAgain } from '../proxy/reload.ts';
 import { sourcesOf } from '../proxy/sources.ts';
 import { SystemError } from '../sys/libc.ts';
 import { CONFIG_OPTION, demand, MEMBER_OPTION, type MemberOptions } from './proxy/ask.ts';
 import { drainCommand } from './proxy/drain.ts';
+import { reloadCommand } from './proxy/reload.ts';
 import { UsageError } from './usage-error.ts';
 
 const DESCRIPTION = `Run one member of a cluster of splicing proxies.
 
-SIGTERM or Ctrl-C: it leaves in order, which takes \`drainTimeoutMs\` at most; a second one ends it at once.`;
+SIGTERM or Ctrl-C: it leaves in order, which takes \`drainTimeoutMs\` at most; a second one ends it at once.
+SIGHUP: it reads its configuration again.`;
 
 /** Between the end of a drain and that of the process. */
 const FAREWELL_MS = 20;
@@ -42,6 +45,7 @@ export function command(): Command {
     .option('--tap-namespace <path>', 'network namespace of the TAP, instead of the configured one')
     .option('--bridge <name>', 'bridge of the TAP, instead of the configured one')
     .addCommand(drainCommand())
+    .addCommand(reloadCommand())
     .addHelpText(
       'after',
       `
@@ -63,6 +67,14 @@ async function runProxy({ tapNamespace, bridge, ...options }: Options): Promise<
   const proxy = new ProxyMember({ config, member: name, link, logger });
   const sources = sourcesOf(proxy);
   const leave = leaving(proxy);
+  const reload = (): readonly string[] => {
+    const next = loadAgain(file, proxy.config, name);
+    const changed = differences(proxy.config, next);
+    proxy.reload(next);
+    logger.level = next.log.level;
+    logger.info({ event: 'reloaded', changed }, 'configuration read again');
+    return changed;
+  };
   const admin =
     member.admin === undefined
       ? undefined
@@ -73,6 +85,7 @@ async function runProxy({ tapNamespace, bridge, ...options }: Options): Promise<
           health: () => healthOf(sources),
           actions: {
             '/drain': (query) => leave(timeoutOf(query) ?? proxy.config.drainTimeoutMs),
+            '/reload': async () => ({ changed: reload() }),
           },
         });
   if (config.user !== undefined) become(config.user);
@@ -85,6 +98,17 @@ async function runProxy({ tapNamespace, bridge, ...options }: Options): Promise<
       asked = true;
     });
   }
+  process.on('SIGHUP', () => {
+    try {
+      reload();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      logger.error(
+        { event: 'refused', problems: error.problems },
+        `kept as it was: ${error.message}`,
+      );
+    }
+  });
   proxy.start();
   logger.info({ cluster: config.cluster.name, tap: link.name, pid: process.pid }, 'started');
   await proxy.host.run();

@@ -12,6 +12,9 @@ import { normalPath } from './route.ts';
 
 const LINK_LOCAL = new Subnet('fe80::/10');
 
+/** Secrets that are good at a time: each costs a try for what is not authentic. */
+export const MAX_SECRETS = 4;
+
 type Report = (path: FieldPath, message: string) => void;
 
 /** Reports every contradiction in `file`, in the order of its sections. */
@@ -29,6 +32,15 @@ function checkCluster({ cluster }: ProxyFile, report: Report): void {
   }
   if (cluster.secret !== undefined && cluster.secretFile !== undefined) {
     report(['cluster', 'secretFile'], 'secret is given too: keep one of the two');
+  }
+  const secrets = cluster.secret === undefined ? [] : listOf(cluster.secret);
+  if (secrets.length > MAX_SECRETS) {
+    report(['cluster', 'secret'], `has too many entries: at most ${MAX_SECRETS}`);
+  }
+  for (const [index, secret] of secrets.entries()) {
+    if (secrets.indexOf(secret) < index) {
+      report(['cluster', 'secret', index], 'is the same as one before it');
+    }
   }
   const shortest = 2 * cluster.heartbeatMs;
   if (cluster.suspectAfterMs < shortest) {

@@ -9,7 +9,7 @@ import { ConfigError } from '../config/config-error.ts';
 import * as field from '../config/fields.ts';
 import { nearest } from '../config/nearest.ts';
 import { loadYamlSource, parseYamlSource, type YamlSource } from '../config/yaml-file.ts';
-import { checkReferences } from './config-checks.ts';
+import { checkReferences, MAX_SECRETS } from './config-checks.ts';
 import { derivedMac } from './derived-mac.ts';
 
 /** Fewest characters of the cluster's secret: 128 bits at one byte a character. */
@@ -29,12 +29,13 @@ function filePath(what: string): z.ZodString {
 
 const clusterSchema = z.strictObject({
   name: field.name().describe('Name of the cluster'),
-  secret: secretText(/^[^\0]*$/, 'characters')
+  secret: field
+    .oneOrMore(secretText(/^[^\0]*$/, 'characters'))
     .optional()
-    .describe('What the members share; this or secretFile'),
+    .describe('What the members share, or several while it is changed; this or secretFile'),
   secretFile: filePath('the path of a file')
     .optional()
-    .describe('File with the secret, relative to this file'),
+    .describe('File with the secret, or one a line, relative to this file'),
   port: field.port().default(7946).describe('UDP port of the messages between members'),
   heartbeatMs: field.milliseconds(1, 10_000).default(10).describe('Time between signs of life'),
   suspectAfterMs: field
@@ -221,7 +222,8 @@ export interface MemberConfig {
 export interface ProxyConfig
   extends Omit<ProxyFile, 'cluster' | 'members' | 'network' | 'services'> {
   readonly cluster: Omit<ProxyFile['cluster'], 'secret' | 'secretFile'> & {
-    readonly secret: string;
+    /** The first seals and makes cookies; all open and check. */
+    readonly secrets: readonly string[];
   };
   readonly network: NetworkConfig;
   readonly services: readonly ServiceConfig[];
@@ -240,7 +242,16 @@ const checkedSchema = proxyFileSchema.superRefine((file, context) => {
  * @throws ConfigError with file, line, field and what is allowed.
  */
 export function loadProxyConfig(path: string): ProxyConfig {
-  return complete(loadYamlSource(path, checkedSchema), path);
+  return loadProxySource(path).config;
+}
+
+/** `loadProxyConfig` for who goes on checking, with line numbers. */
+export function loadProxySource(path: string): {
+  readonly config: ProxyConfig;
+  readonly problem: YamlSource<ProxyFile>['problem'];
+} {
+  const source = loadYamlSource(path, checkedSchema);
+  return { config: complete(source, path), problem: source.problem };
 }
 
 /** `loadProxyConfig` for text in memory; `file` is its name in errors and where paths start. */
@@ -268,7 +279,7 @@ function complete(source: YamlSource<ProxyFile>, file: string): ProxyConfig {
   const { secret: _secret, secretFile: _secretFile, ...clusterRest } = cluster;
   return {
     ...rest,
-    cluster: { ...clusterRest, secret: readSecret(source, file) },
+    cluster: { ...clusterRest, secrets: readSecrets(source, file) },
     network: {
       subnets: field.listOf(network.subnet),
       gateways: network.gateway === undefined ? [] : field.listOf(network.gateway),
@@ -293,20 +304,27 @@ function complete(source: YamlSource<ProxyFile>, file: string): ProxyConfig {
   };
 }
 
-function readSecret(source: YamlSource<ProxyFile>, file: string): string {
+function readSecrets(source: YamlSource<ProxyFile>, file: string): readonly string[] {
   const { secret, secretFile } = source.value.cluster;
-  if (secretFile === undefined) return secret ?? '';
+  if (secretFile === undefined) return secret === undefined ? [] : field.listOf(secret);
   const path = resolve(dirname(file), secretFile);
   const refuse = (reason: string, cause?: unknown): ConfigError =>
     new ConfigError(source.problem(['cluster', 'secretFile'], reason), { cause });
   let content: string;
   try {
-    content = readFileSync(path, 'utf8').trimEnd();
+    content = readFileSync(path, 'utf8');
   } catch (error) {
     throw refuse(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
   }
-  if (content.length < SECRET_LENGTH) {
-    throw refuse(`${path} must hold at least ${SECRET_LENGTH} characters`);
+  const secrets = content
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== '');
+  if (secrets.length === 0 || secrets.some((secret) => secret.length < SECRET_LENGTH)) {
+    throw refuse(`${path} must hold at least ${SECRET_LENGTH} characters in each line`);
   }
-  return content;
+  if (secrets.length > MAX_SECRETS) {
+    throw refuse(`${path} has ${secrets.length} lines: at most ${MAX_SECRETS} secrets are good`);
+  }
+  return secrets;
 }

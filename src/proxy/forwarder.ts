@@ -34,14 +34,16 @@ import { Chain, FRAGMENTED, REACHED, walk } from '../wire/ipv6-extensions.ts';
 import { ETHERNET_AT, NETWORK_AT } from '../wire/layout.ts';
 import * as tcp from '../wire/tcp.ts';
 
+export interface ForwarderMember {
+  readonly mac: ethernet.Mac;
+  readonly sources: readonly Address[];
+}
+
 export interface ForwarderOptions {
   readonly host: Host;
   /** The number of this member, and each member's MAC and source addresses by number. */
   readonly self: number;
-  readonly members: readonly {
-    readonly mac: ethernet.Mac;
-    readonly sources: readonly Address[];
-  }[];
+  readonly members: readonly ForwarderMember[];
   /** Where clients reach services. */
   readonly services: readonly Address[];
   readonly cookies: Cookies;
@@ -71,7 +73,7 @@ export class Forwarder {
   readonly counters: ForwarderCounters = { passedOn: 0, taken: 0, untimely: 0 };
   readonly #host: Host;
   readonly #self: number;
-  readonly #macs: Float64Array;
+  readonly #macs: ethernet.Mac[] = [];
   readonly #cookies: Cookies;
   readonly #replicator: () => Replicator | undefined;
   readonly #onStray: (now: Micros) => void;
@@ -97,11 +99,14 @@ export class Forwarder {
     this.#self = self;
     this.#cookies = cookies;
     this.#replicator = replicator;
-    this.#macs = Float64Array.from(members, ({ mac }) => mac);
-    for (const [id, { sources }] of members.entries()) {
-      for (const source of sources) this.#addresses.set(source, id);
-    }
+    for (const member of members) this.add(member);
     for (const address of services) this.#addresses.set(address, SERVICE);
+  }
+
+  /** Another member, with the next number. */
+  add({ mac, sources }: ForwarderMember): void {
+    const id = this.#macs.push(mac) - 1;
+    for (const source of sources) this.#addresses.set(source, id);
   }
 
   /**

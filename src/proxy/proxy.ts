@@ -1,7 +1,5 @@
 // One member of a cluster, assembled: host, splices, replication, services.
 import { Discovery } from '../backend/discovery.ts';
-import { Pool } from '../backend/pool.ts';
-import { splitEndpoint } from '../config/fields.ts';
 import { type Clock, type Micros, NEVER, systemClock } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import { type Random, systemRandom } from '../env/random.ts';
@@ -16,15 +14,17 @@ import { Patiences } from '../replication/patience.ts';
 import { Replicator } from '../replication/replicator.ts';
 import { formOfFlow } from '../splice/form.ts';
 import { destinationOf } from '../splice/record.ts';
-import { Cookies, type Issuers } from '../tcp/cookie.ts';
+import { Cookies } from '../tcp/cookie.ts';
+import type { SipKey } from '../tcp/siphash.ts';
 import { keyFromSecret } from '../tcp/stack.ts';
 import { type Mac, parseMac } from '../wire/ethernet.ts';
-import { memberConfig, type ProxyConfig } from './config.ts';
+import { type MemberConfig, memberConfig, type ProxyConfig } from './config.ts';
 import { Dialer, millis } from './dialer.ts';
 import { Drain, type DrainOutcome } from './drain.ts';
-import { Forwarder } from './forwarder.ts';
+import { Forwarder, type ForwarderMember } from './forwarder.ts';
 import { Holdings, mustParse, mustParsePrefix } from './holdings.ts';
 import { Pins } from './pins.ts';
+import { type PoolEntry, updatePools } from './pools.ts';
 import { Service, type ServiceContext } from './service.ts';
 import { Splices } from './splices.ts';
 
@@ -44,16 +44,17 @@ const RECEIVE_LIMIT = 262_144;
 export class ProxyMember {
   readonly host: Host;
   readonly splices: Splices;
-  readonly pools: ReadonlyMap<string, { readonly pool: Pool; readonly connectTimeout: Micros }>;
+  readonly pools: ReadonlyMap<string, PoolEntry>;
+  readonly #pools = new Map<string, PoolEntry>();
   readonly holdings: Holdings;
   /** Passes on what is another member's to answer; undefined where there is no other. */
-  readonly forwarder: Forwarder | undefined;
+  forwarder: Forwarder | undefined;
   /** Connections of clients that end at this member. */
   readonly pins: Pins;
   /** Request heads by result. */
   readonly heads: Record<string, number> = {};
   readonly counters = { relays: 0, activeRelays: 0, pending: 0, yielded: 0, fenced: 0 };
-  readonly config: ProxyConfig;
+  config: ProxyConfig;
   readonly member: string;
   readonly #options: ProxyMemberOptions;
   readonly #self: number;
@@ -61,6 +62,10 @@ export class ProxyMember {
   readonly #discovery: Discovery;
   readonly #spliceTimer = new Timer(() => {});
   readonly #patiences: Patiences;
+  readonly #cookies: Cookies;
+  readonly #issuers: { readonly self: number; count: number };
+  /** In the order of their numbers; more may come. */
+  readonly #members: MemberConfig[];
   #replicator: Replicator | undefined;
   #drain: Drain | undefined;
 
@@ -86,16 +91,21 @@ export class ProxyMember {
       logger,
       concede: (client, virtual) => this.#serviceAt(virtual)?.concede(client),
     });
-    this.holdings = new Holdings(this.host, [...config.members.values()], this.#self, logger);
-    this.pools = this.#makePools();
+    this.#members = [...config.members.values()];
+    this.holdings = new Holdings(this.host, this.#members, this.#self, logger);
+    this.pools = this.#pools;
+    updatePools(this.#pools, config.pools, () => this.host.clock.now());
     const sources = own.sources.map(mustParse);
     const isFree: Splices['isFree'] = (...flow) => this.splices.isFree(...flow);
-    const cookieKey = keyFromSecret(config.cluster.secret, 'cookie');
-    const issuers: Issuers = { self: this.#self, count: config.members.size };
+    this.#issuers = { self: this.#self, count: config.members.size };
+    this.#cookies = new Cookies(cookieKeysOf(config), this.#issuers);
+    const members = this.#members;
     this.pins = new Pins({
       host: this.host,
       self: this.#self,
-      members: config.members.size,
+      get members() {
+        return members.length;
+      },
       replicator: () => this.#replicator,
     });
     const context: ServiceContext = {
@@ -103,8 +113,7 @@ export class ProxyMember {
       dialer: new Dialer({ stack: this.host.tcp, sources, isFree }),
       splices: this.splices,
       replicator: () => this.#replicator,
-      cookieKey,
-      issuers,
+      cookies: this.#cookies,
       pins: this.pins,
       pools: this.pools,
       heads: this.heads,
@@ -120,11 +129,11 @@ export class ProxyMember {
     );
     this.#discovery = new Discovery({
       stack: this.host.tcp,
-      pools: [...this.pools.values()].map(({ pool }) => pool),
+      pools: () => [...this.pools.values()].map(({ pool }) => pool),
       sources,
       isFree,
     });
-    this.forwarder = this.#makeForwarder(new Cookies(cookieKey, issuers));
+    this.forwarder = this.#makeForwarder();
     this.host.forwarder = this.forwarder;
     // Invariant I4: who is not sure that nobody knows a flow says nothing about it.
     this.host.tcp.mayReset = () => !(this.#replicator?.graceUntil(this.host.clock.now()) ?? true);
@@ -138,6 +147,23 @@ export class ProxyMember {
   /** Joins the cluster, and serves as soon as it may. The host must breathe from then on. */
   start(): void {
     this.#join(undefined);
+  }
+
+  /**
+   * Goes on by another configuration that `loadAgain` has let through: pools, routes, limits, secrets, and members
+   * added at the end. Live connections stay as they are.
+   */
+  reload(config: ProxyConfig): void {
+    const { host } = this;
+    this.config = config;
+    updatePools(this.#pools, config.pools, () => host.clock.now());
+    for (const service of this.#services) service.configure(config.services[service.number]);
+    this.#discovery.update();
+    this.#cookies.rekey(cookieKeysOf(config));
+    this.#replicator?.rekey(config.cluster.secrets);
+    for (const member of [...config.members.values()].slice(this.#members.length)) {
+      this.#admit(member);
+    }
   }
 
   /**
@@ -197,7 +223,8 @@ export class ProxyMember {
 
   #join(above: Incarnation | undefined): void {
     const { host } = this;
-    const { config, logger } = this.#options;
+    const { config } = this;
+    const { logger } = this.#options;
     const { cluster, members } = config;
     const byAddress = [...members].map(
       ([name, { mesh }]) => [name, { address: mustParse(mesh) }] as const,
@@ -211,7 +238,7 @@ export class ProxyMember {
         port: socket,
         udpPort: cluster.port,
         cluster: cluster.name,
-        secret: cluster.secret,
+        secrets: cluster.secrets,
         members: memberList(new Map(byAddress)),
         self: this.#self,
         heartbeat: millis(cluster.heartbeatMs),
@@ -302,38 +329,30 @@ export class ProxyMember {
     return this.#serviceAt(destinationOf(view, 0, form));
   }
 
-  #makeForwarder(cookies: Cookies): Forwarder | undefined {
-    const { members, services } = this.config;
-    if (members.size < 2) return undefined;
+  /** Another member of the cluster, which need not run yet. */
+  #admit(member: MemberConfig): void {
+    const id = this.#members.push(member) - 1;
+    this.#issuers.count = this.#members.length;
+    if (this.forwarder === undefined) {
+      this.forwarder = this.#makeForwarder();
+      this.host.forwarder = this.forwarder;
+    } else this.forwarder.add(routedTo(member));
+    this.#replicator?.addMember({ id, name: member.name, address: mustParse(member.mesh) });
+    this.#options.logger.info({ event: 'admitted', member: member.name, id }, 'member added');
+  }
+
+  #makeForwarder(): Forwarder | undefined {
+    const { services } = this.config;
+    if (this.#members.length < 2) return undefined;
     return new Forwarder({
       host: this.host,
       self: this.#self,
-      members: [...members.values()].map(({ mac, sources }) => ({
-        mac: mustParseMac(mac),
-        sources: sources.map(mustParse),
-      })),
+      members: this.#members.map(routedTo),
       services: services.flatMap(({ addresses }) => addresses.map(mustParse)),
-      cookies,
+      cookies: this.#cookies,
       replicator: () => this.#replicator,
       onStray: (now) => this.splices.sightings.expect(now),
     });
-  }
-
-  #makePools(): ProxyMember['pools'] {
-    return new Map(
-      Object.entries(this.config.pools).map(([name, pool]) => [
-        name,
-        {
-          pool: new Pool({
-            name,
-            backends: pool.backends.map(splitEndpoint),
-            penalty: millis(pool.penaltyMs),
-            now: () => this.host.clock.now(),
-          }),
-          connectTimeout: millis(pool.connectTimeoutMs),
-        },
-      ]),
-    );
   }
 
   #flush(now: Micros): void {
@@ -345,6 +364,15 @@ export class ProxyMember {
     if (nextAt !== NEVER) this.host.timers.set(this.#spliceTimer, nextAt);
   }
 }
+
+const cookieKeysOf = ({ cluster }: ProxyConfig): SipKey[] =>
+  cluster.secrets.map((secret) => keyFromSecret(secret, 'cookie'));
+
+/** What is passed on to a member. */
+const routedTo = ({ mac, sources }: MemberConfig): ForwarderMember => ({
+  mac: mustParseMac(mac),
+  sources: sources.map(mustParse),
+});
 
 /** The configuration has been checked; what is no MAC here is a fault of ours. */
 function mustParseMac(text: string): Mac {

@@ -11,12 +11,11 @@ import { formOfFlow, MAX_FLOW_BYTES } from '../splice/form.ts';
 import { canSplice } from '../splice/join.ts';
 import { sourceOf, writeFlow } from '../splice/record.ts';
 import type { Connection, Offer } from '../tcp/connection.ts';
-import { COOKIE_LIFE, type Issuers } from '../tcp/cookie.ts';
+import { COOKIE_LIFE, type Cookies } from '../tcp/cookie.ts';
 import { FlowMap } from '../tcp/demux.ts';
 import type { Listener, Recalled } from '../tcp/listener.ts';
 import type { Segment } from '../tcp/segment.ts';
 import { advance, distance } from '../tcp/sequence.ts';
-import type { SipKey } from '../tcp/siphash.ts';
 import type { ServiceConfig } from './config.ts';
 import { type Dial, type Dialer, type DialOptions, millis } from './dialer.ts';
 import { noteFacts, recallFacts } from './head-facts.ts';
@@ -33,8 +32,7 @@ export interface ServiceContext {
   readonly dialer: Dialer;
   readonly splices: Splices;
   readonly replicator: () => Replicator | undefined;
-  readonly cookieKey: SipKey;
-  readonly issuers: Issuers;
+  readonly cookies: Cookies;
   readonly pins: Pins;
   readonly pools: ReadonlyMap<string, { readonly pool: Pool; readonly connectTimeout: Micros }>;
   /** Request heads by result. */
@@ -75,51 +73,81 @@ function clientOf(flow: Uint8Array): Endpoint | undefined {
   return sourceOf(new DataView(flow.buffer, flow.byteOffset, flow.length), 0, form);
 }
 
+/** What may change while connections live. */
+interface Terms {
+  readonly poolFor: (host: string, path: string) => string | undefined;
+  /** All pools that its connections may go to. */
+  readonly pools: readonly string[];
+  readonly headLimits: HeadLimits;
+  readonly headTimeout: Micros;
+}
+
+function termsOf(config: ServiceConfig): Terms {
+  if (config.protocol === 'tcp') {
+    const { pool } = config;
+    return {
+      poolFor: () => pool,
+      pools: [pool],
+      headLimits: { maxHeadBytes: 0 },
+      headTimeout: LINGER,
+    };
+  }
+  const { routes, maxHeadBytes, headTimeoutMs } = config;
+  const table = new RouteTable(routes);
+  return {
+    poolFor: (host, path) => table.poolFor(host, path),
+    pools: [...new Set(routes.map(({ pool }) => pool))],
+    headLimits: { maxHeadBytes },
+    headTimeout: millis(headTimeoutMs),
+  };
+}
+
 export class Service {
   /** True where no HTTP is spoken: a connection is passed on at once. */
   readonly isOpaque: boolean;
-  readonly headLimits: HeadLimits;
-  readonly headTimeout: Micros;
-  /** True if a client may be silent for longer than its cookie is sure to tell its home. */
-  readonly outlivesCookies: boolean;
   readonly lingerTime = LINGER;
   readonly deliveryTimeout = DELIVERY;
   readonly #context: ServiceContext;
-  readonly #number: number;
-  readonly #routes: RouteTable | undefined;
-  readonly #pool: string | undefined;
-  readonly #poolNames: ReadonlySet<string>;
+  /** Its place in the configuration. */
+  readonly number: number;
+  #terms: Terms;
   readonly #local: Endpoint;
   readonly #intakes: FlowMap<Intake>;
   #listener: Listener | undefined;
 
   constructor(context: ServiceContext, number: number, config: ServiceConfig, local: Endpoint) {
     this.#context = context;
-    this.#number = number;
+    this.number = number;
     this.#local = local;
     this.#intakes = new FlowMap(context.host.tcp.flowSeed);
     this.isOpaque = config.protocol === 'tcp';
-    if (config.protocol === 'http') {
-      this.#routes = new RouteTable(config.routes);
-      this.#poolNames = new Set(config.routes.map(({ pool }) => pool));
-      this.headLimits = { maxHeadBytes: config.maxHeadBytes };
-      this.headTimeout = millis(config.headTimeoutMs);
-    } else {
-      this.#pool = config.pool;
-      this.#poolNames = new Set([config.pool]);
-      this.headLimits = { maxHeadBytes: 0 };
-      this.headTimeout = LINGER;
-    }
-    this.outlivesCookies = this.headTimeout >= COOKIE_LIFE;
+    this.#terms = termsOf(config);
+  }
+
+  /** Other routes and limits, from the next connection on; the protocol must be the same. */
+  configure(config: ServiceConfig): void {
+    this.#terms = termsOf(config);
+  }
+
+  get headLimits(): HeadLimits {
+    return this.#terms.headLimits;
+  }
+
+  get headTimeout(): Micros {
+    return this.#terms.headTimeout;
+  }
+
+  /** True if a client may be silent for longer than its cookie is sure to tell its home. */
+  get outlivesCookies(): boolean {
+    return this.headTimeout >= COOKIE_LIFE;
   }
 
   /** Takes clients from now on. */
   open(): void {
-    const { host, cookieKey, issuers, counters } = this.#context;
+    const { host, cookies, counters } = this.#context;
     this.#listener ??= host.tcp.listen({
       local: this.#local,
-      cookieKey,
-      issuers,
+      cookies,
       hold: true,
       offer: () => this.#offer(),
       recall: (segment) => this.#recall(segment),
@@ -177,7 +205,7 @@ export class Service {
   }
 
   poolFor(host: string, path: string): Pool | undefined {
-    const name = this.#routes === undefined ? this.#pool : this.#routes.poolFor(host, path);
+    const name = this.#terms.poolFor(host, path);
     return name === undefined ? undefined : this.#context.pools.get(name)?.pool;
   }
 
@@ -209,7 +237,7 @@ export class Service {
     backend: Connection,
     done: (outcome: Splice | SpliceFailure) => void,
   ): void {
-    this.#context.splices.commit(client, backend, this.#number, done);
+    this.#context.splices.commit(client, backend, this.number, done);
   }
 
   /** A client's connection will end here; see `Pins.add`. */
@@ -259,7 +287,7 @@ export class Service {
     let mss = host.tcp.maximumSegment(this.#local.address);
     let sack = true;
     let timestamps = true;
-    for (const name of this.#poolNames) {
+    for (const name of this.#terms.pools) {
       const offer = pools.get(name)?.pool.offer();
       if (offer === undefined) continue;
       mss = Math.min(mss, offer.mss);

@@ -13,7 +13,7 @@ import { type Incarnation, isSameIncarnation } from './incarnation.ts';
 import { isMemberState, type Member, type MemberState } from './member.ts';
 import { isValidBody } from './messages.ts';
 import type { Patiences } from './patience.ts';
-import { Peer } from './peer.ts';
+import { Peer, type PeerHandlers } from './peer.ts';
 import type { DatagramPort } from './port.ts';
 import { ClusterKey, Sealer, Session } from './seal.ts';
 
@@ -32,8 +32,8 @@ export interface MeshOptions {
   readonly udpPort: number;
   /** The cluster's name: meshes of different names ignore each other. */
   readonly cluster: string;
-  /** The cluster's secret, from which all keys follow. */
-  readonly secret: Uint8Array | string;
+  /** The cluster's secrets, from which all keys follow: the first seals, all open. Not empty. */
+  readonly secrets: readonly (Uint8Array | string)[];
   readonly members: readonly Member[];
   /** The id of this member. */
   readonly self: number;
@@ -73,40 +73,54 @@ export interface MeshEvents {
 export class Mesh {
   /** All other members, in the order of their ids. */
   readonly peers: readonly Peer[];
+  readonly #peers: Peer[] = [];
   readonly #options: MeshOptions;
   readonly #counters: ReplicationCounters;
   readonly #events: MeshEvents;
-  readonly #key: ClusterKey;
+  #keys: readonly ClusterKey[];
+  readonly #handlers: PeerHandlers;
   readonly #pool = new DatagramPool();
   readonly #byAddress = new Map<Address, Peer>();
   readonly #control: Datagram = this.#pool.take();
   #closed = false;
 
   constructor(options: MeshOptions, events: MeshEvents) {
-    const { members, self, incarnation, port } = options;
+    const { members, port } = options;
     this.#options = options;
     this.#counters = options.counters;
     this.#events = events;
-    this.#key = new ClusterKey(options.cluster, options.secret);
-    const handlers = {
+    this.#keys = this.#derive(options.secrets);
+    this.#handlers = {
       deliver: (peer: Peer, datagram: Datagram) => events.deliver(peer, datagram),
       retransmit: (peer: Peer, now: Micros) => this.#retransmit(peer, now),
       silent: (peer: Peer, now: Micros) => events.silent(peer, now),
     };
-    this.peers = members
-      .filter((member) => member.id !== self)
-      .map((member) => {
-        const sealer = new Sealer(this.#key, self, incarnation, member.id);
-        const patience = options.patiences.with(member.id);
-        const peer = new Peer(member, sealer, patience, this.#pool, handlers);
-        this.#byAddress.set(member.address, peer);
-        return peer;
-      });
+    this.peers = this.#peers;
+    for (const member of members) if (member.id !== options.self) this.add(member);
     port.onDatagram = (from, fromPort, payload) => this.#receive(from, fromPort, payload);
   }
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Another member, whose id is above all others. */
+  add(member: Member): void {
+    const { self, incarnation, patiences } = this.#options;
+    const sealer = new Sealer(this.#keys[0], self, incarnation, member.id);
+    const peer = new Peer(member, sealer, patiences.with(member.id), this.#pool, this.#handlers);
+    this.#byAddress.set(member.address, peer);
+    this.#peers.push(peer);
+  }
+
+  /** Other secrets from now on; not empty. */
+  rekey(secrets: readonly (Uint8Array | string)[]): void {
+    this.#keys = this.#derive(secrets);
+    for (const { sealer, session, candidate } of this.peers) {
+      sealer.rekey(this.#keys[0]);
+      session?.rekey(this.#keys);
+      candidate?.rekey(this.#keys);
+    }
   }
 
   /** Sends nothing and takes nothing any more. */
@@ -160,6 +174,11 @@ export class Mesh {
   /** Sends unnumbered messages to one incarnation of a peer (`NO_INCARNATION`: whoever it is). */
   sendControl(peer: Peer, to: Incarnation, datagram: Datagram): void {
     this.#transmit(peer, to, datagram, 0, 0);
+  }
+
+  #derive(secrets: readonly (Uint8Array | string)[]): ClusterKey[] {
+    if (secrets.length === 0) throw new RangeError('a cluster needs a secret');
+    return secrets.map((secret) => new ClusterKey(this.#options.cluster, secret));
   }
 
   #sendNumbered(peer: Peer, datagram: Datagram, now: Micros): void {
@@ -219,7 +238,7 @@ export class Mesh {
       counters.dropMalformed++;
     } else if (envelope.magic(payload) !== envelope.MAGIC) counters.dropBadMagic++;
     else if (envelope.version(payload) !== envelope.VERSION) counters.dropBadVersion++;
-    else if (envelope.cluster(payload) !== this.#key.hash) counters.dropOtherCluster++;
+    else if (envelope.cluster(payload) !== this.#keys[0].hash) counters.dropOtherCluster++;
     else if (envelope.sender(payload) !== peer.id) counters.dropUnknownSender++;
     else this.#open(peer, payload, this.#options.clock.now());
   }
@@ -268,7 +287,7 @@ export class Mesh {
     if (now - peer.derivedAt < DERIVE_EVERY) return undefined;
     peer.derivedAt = now;
     const incarnation = envelope.senderIncarnation(payload);
-    return new Session(this.#key, peer.id, incarnation, this.#options.self);
+    return new Session(this.#keys, peer.id, incarnation, this.#options.self);
   }
 
   /** True if the datagram is of the life of `peer` that is up; otherwise all that it means is done here. */

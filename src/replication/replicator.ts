@@ -34,9 +34,9 @@ export interface ReplicatorOptions {
   readonly port: DatagramPort;
   /** The UDP port of all members. */
   readonly udpPort: number;
-  /** The cluster's name and secret (not empty). */
+  /** The cluster's name, and its secrets (none empty): the first seals, all open. */
   readonly cluster: string;
-  readonly secret: Uint8Array | string;
+  readonly secrets: readonly (Uint8Array | string)[];
   /** All members in the order of the configuration, and the id of this one. */
   readonly members: readonly Member[];
   readonly self: number;
@@ -116,14 +116,16 @@ export class Replicator {
   /** Due when a snapshot can go on at once. */
   readonly #snapshotTimer = new Timer(() => {});
   #held: readonly number[] = [];
+  #memberCount: number;
   #sweptAt: Micros = 0;
 
-  /** Throws a RangeError if the secret is empty. Nothing is sent before `start`. */
+  /** Throws a RangeError if there is no secret, or one is empty. Nothing is sent before `start`. */
   constructor(options: ReplicatorOptions, events: ReplicatorEvents) {
     const { clock, random, timers, logger, self } = options;
     const suspectAfter = options.suspectAfter ?? 30 * MILLISECOND;
     this.#options = options;
     this.#events = events;
+    this.#memberCount = options.members.length;
     this.incarnation = newIncarnation(clock, random, options.above);
     const shared = { self, suspectAfter, timers, logger, counters: this.counters };
     const patiences = options.patiences ?? new Patiences(suspectAfter);
@@ -203,6 +205,19 @@ export class Replicator {
   start(now: Micros): void {
     this.#joiner.start(now);
     this.#membership.start(now);
+  }
+
+  /** Another member, whose id is above all others. Somebody holds its addresses until it is there. */
+  addMember(member: Member): void {
+    if (this.#mesh.closed) return;
+    this.#memberCount++;
+    this.#mesh.add(member);
+    this.#viewed(this.currentView);
+  }
+
+  /** Other secrets from now on; none empty. */
+  rekey(secrets: readonly (Uint8Array | string)[]): void {
+    this.#mesh.rekey(secrets);
   }
 
   /**
@@ -369,10 +384,10 @@ export class Replicator {
   }
 
   #viewed(view: View): void {
-    const { self, members, logger } = this.#options;
+    const { self, logger } = this.#options;
     const held =
       this.state === ACTIVE
-        ? holdings(self, members.length, view.active)
+        ? holdings(self, this.#memberCount, view.active)
         : this.#held.filter((id) => !this.#isHandedOver(id));
     const { number, active, homes } = view;
     logger.info({ view: number, active, homes, holds: held }, 'view changed');

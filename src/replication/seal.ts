@@ -49,7 +49,10 @@ export class ClusterKey {
 
 /** Seals what one member sends to one other. */
 export class Sealer {
-  readonly #key: KeyObject;
+  #key: KeyObject;
+  readonly #self: number;
+  readonly #incarnation: Incarnation;
+  readonly #receiver: number;
   readonly #out = new Uint8Array(MAX_PAYLOAD);
   readonly #outView = new DataView(this.#out.buffer);
   readonly #clear = this.#out.subarray(0, CLEAR_BYTES);
@@ -58,8 +61,16 @@ export class Sealer {
   #counter = 0;
 
   constructor(key: ClusterKey, self: number, incarnation: Incarnation, receiver: number) {
+    this.#self = self;
+    this.#incarnation = incarnation;
+    this.#receiver = receiver;
     this.#key = key.session(self, incarnation, receiver);
     writeClear(this.#outView, self, key.hash, incarnation);
+  }
+
+  /** Seals by another secret of the same cluster. The numbers go on, so that the receiver's window holds. */
+  rekey(key: ClusterKey): void {
+    this.#key = key.session(this.#self, this.#incarnation, this.#receiver);
   }
 
   /** The payload for the wire, valid until the next call. Every call takes a new number. */
@@ -81,23 +92,55 @@ export class Sealer {
 export class Session {
   readonly incarnation: Incarnation;
   readonly window: ReplayWindow = new ReplayWindow();
-  readonly #key: KeyObject;
+  readonly #sender: number;
+  readonly #receiver: number;
+  #keys: readonly KeyObject[];
+  /** The key that the sender used last. */
+  #used = 0;
   readonly #nonce = new Uint8Array(NONCE_BYTES);
   readonly #nonceView = new DataView(this.#nonce.buffer);
 
-  constructor(key: ClusterKey, sender: number, incarnation: Incarnation, receiver: number) {
+  /** @param keys one for each secret, not empty */
+  constructor(
+    keys: readonly ClusterKey[],
+    sender: number,
+    incarnation: Incarnation,
+    receiver: number,
+  ) {
     this.incarnation = incarnation;
-    this.#key = key.session(sender, incarnation, receiver);
+    this.#sender = sender;
+    this.#receiver = receiver;
+    this.#keys = this.#derive(keys);
+  }
+
+  /** Other secrets from now on. What was sealed by one that is not among them is not authentic any more. */
+  rekey(keys: readonly ClusterKey[]): void {
+    this.#keys = this.#derive(keys);
+    this.#used = 0;
   }
 
   /**
    * Opens `payload` (`MIN_PAYLOAD` to `MAX_PAYLOAD` bytes) with the number `counter` into `into`; false if
-   * it is not authentic. `into` is overwritten in any case.
+   * it is not authentic by any key. `into` is overwritten in any case.
    */
   open(payload: Uint8Array, counter: number, into: Datagram): boolean {
+    if (this.#openBy(this.#keys[this.#used], payload, counter, into)) return true;
+    for (let at = 0; at < this.#keys.length; at++) {
+      if (at === this.#used || !this.#openBy(this.#keys[at], payload, counter, into)) continue;
+      this.#used = at;
+      return true;
+    }
+    return false;
+  }
+
+  #derive(keys: readonly ClusterKey[]): KeyObject[] {
+    return keys.map((key) => key.session(this.#sender, this.incarnation, this.#receiver));
+  }
+
+  #openBy(key: KeyObject, payload: Uint8Array, counter: number, into: Datagram): boolean {
     writeCounter(this.#nonceView, counter, NONCE_BYTES - 8);
     const tagAt = payload.length - TAG_BYTES;
-    const decipher = createDecipheriv(ALGORITHM, this.#key, this.#nonce, OPTIONS);
+    const decipher = createDecipheriv(ALGORITHM, key, this.#nonce, OPTIONS);
     decipher.setAAD(payload.subarray(0, CLEAR_BYTES));
     decipher.setAuthTag(payload.subarray(tagAt));
     const plain = decipher.update(payload.subarray(CLEAR_BYTES, tagAt));

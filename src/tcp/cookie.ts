@@ -55,23 +55,32 @@ const ALONE: Issuers = { self: 0, count: 1 };
 /** Instead of an issuer. */
 const NOBODY = -1;
 
-/** Makes and checks cookies under one key. `wall` is the time of day in seconds. */
+/**
+ * Makes cookies under one key, and checks them under several while keys are changed. `wall` is the time of day in
+ * seconds.
+ */
 export class Cookies {
-  readonly #key: SipKey;
+  #keys: readonly SipKey[];
   readonly #issuers: Issuers;
 
-  constructor(key: SipKey, issuers = ALONE) {
-    this.#key = key;
+  /** @param keys not empty; the first makes cookies, all are good for those that come back */
+  constructor(keys: readonly SipKey[], issuers = ALONE) {
+    this.#keys = keys;
     this.#issuers = issuers;
+  }
+
+  /** Other keys from now on. */
+  rekey(keys: readonly SipKey[]): void {
+    this.#keys = keys;
   }
 
   /** The initial sequence number for a client that sent `irs` and `mss`. */
   issue(flow: FlowIdentity, irs: number, mss: number, wall: number): number {
     let index = MSS_CLASSES.length - 1;
     while (index > 0 && MSS_CLASSES[index] > mss) index--;
-    const proof = this.#flowProof(flow, index, Math.floor(wall / TICK));
+    const proof = flowProof(this.#keys[0], flow, index, Math.floor(wall / TICK));
     const middle = ((proof >>> CLASS_BITS) + this.#issuers.self) & FLOW_MASK;
-    return ((this.#upper(proof, irs) << 16) | (middle << CLASS_BITS) | index) >>> 0;
+    return ((upper(this.#keys[0], proof, irs) << 16) | (middle << CLASS_BITS) | index) >>> 0;
   }
 
   /** The client's MSS (its class) if `iss` is a cookie of ours for this flow, else undefined. */
@@ -100,19 +109,24 @@ export class Cookies {
 
   #issuerOfFirst(flow: FlowIdentity, irs: number, iss: number, wall: number): number {
     const now = Math.floor(wall / TICK);
-    for (let at = 0; at < TICKS.length; at++) {
-      const proof = this.#flowProof(flow, iss & CLASS_MASK, now + TICKS[at]);
-      const issuer = this.#issuerIn(iss, proof);
-      if (issuer !== NOBODY && this.#upper(proof, irs) === iss >>> 16) return issuer;
+    for (const key of this.#keys) {
+      for (let at = 0; at < TICKS.length; at++) {
+        const proof = flowProof(key, flow, iss & CLASS_MASK, now + TICKS[at]);
+        const issuer = this.#issuerIn(iss, proof);
+        if (issuer !== NOBODY && upper(key, proof, irs) === iss >>> 16) return issuer;
+      }
     }
     return NOBODY;
   }
 
   #issuerOfAny(flow: FlowIdentity, iss: number, wall: number): number {
     const now = Math.floor(wall / TICK);
-    for (let at = 0; at < TICKS.length; at++) {
-      const issuer = this.#issuerIn(iss, this.#flowProof(flow, iss & CLASS_MASK, now + TICKS[at]));
-      if (issuer !== NOBODY) return issuer;
+    for (const key of this.#keys) {
+      for (let at = 0; at < TICKS.length; at++) {
+        const proof = flowProof(key, flow, iss & CLASS_MASK, now + TICKS[at]);
+        const issuer = this.#issuerIn(iss, proof);
+        if (issuer !== NOBODY) return issuer;
+      }
     }
     return NOBODY;
   }
@@ -122,18 +136,18 @@ export class Cookies {
     const issuer = ((iss >>> CLASS_BITS) - (proof >>> CLASS_BITS)) & FLOW_MASK;
     return issuer < this.#issuers.count ? issuer : NOBODY;
   }
+}
 
-  #flowProof(flow: FlowIdentity, index: number, tick: number): number {
-    let count = flowWords(words, flow.local, flow.localPort, flow.remote, flow.remotePort);
-    words[count++] = tick * (1 << CLASS_BITS) + index;
-    return siphash(this.#key, words, count);
-  }
+function flowProof(key: SipKey, flow: FlowIdentity, index: number, tick: number): number {
+  let count = flowWords(words, flow.local, flow.localPort, flow.remote, flow.remotePort);
+  words[count++] = tick * (1 << CLASS_BITS) + index;
+  return siphash(key, words, count);
+}
 
-  /** The proof of the flow and the client's number. */
-  #upper(proof: number, irs: number): number {
-    words[0] = proof;
-    return ((siphash(this.#key, words, 1) >>> 16) + (irs & 0xffff) + (irs >>> 16)) & 0xffff;
-  }
+/** The proof of the flow and the client's number. */
+function upper(key: SipKey, proof: number, irs: number): number {
+  words[0] = proof;
+  return ((siphash(key, words, 1) >>> 16) + (irs & 0xffff) + (irs >>> 16)) & 0xffff;
 }
 
 /** The options that a cookie's timestamp carries. */

@@ -4,13 +4,7 @@ import { type Address, type Endpoint, fromIpv4 } from '../ip/address.ts';
 import * as tcp from '../wire/tcp.ts';
 import * as wire from '../wire/tcp-options.ts';
 import { Connection, type ConnectionHandler, type Offer } from './connection.ts';
-import {
-  type CookieOptions,
-  Cookies,
-  decodeTimestamp,
-  encodeTimestamp,
-  type Issuers,
-} from './cookie.ts';
+import { type CookieOptions, Cookies, decodeTimestamp, encodeTimestamp } from './cookie.ts';
 import { TcpError } from './errors.ts';
 import { establish, openPassively, type Remembered, synAckWindow } from './handshake.ts';
 import type { TcpSettings } from './options.ts';
@@ -33,12 +27,11 @@ export interface ListenOptions {
   /** Options that its connections begin with. */
   settings?: TcpSettings | undefined;
   /**
-   * Key of a handshake that is always stateless; all members of a cluster share it. Without it a SYN makes
-   * a half-open connection while there is room for it.
+   * Key of a handshake that is always stateless. Without it a SYN makes a half-open connection while there is room for it.
    */
   cookieKey?: SipKey | undefined;
-  /** Which of those who share the key this one is; it alone has it when absent. */
-  issuers?: Issuers | undefined;
+  /** The same for a member of a cluster, instead of a key: what all its listeners share. */
+  cookies?: Cookies | undefined;
   /**
    * What SYN-ACKs offer; asked for each, since all but the window scale may change. The stack's own offer
    * when absent.
@@ -88,8 +81,8 @@ export class Listener {
     const { settings, local } = options;
     if (settings !== undefined) checkSettings(stack, settings, local.port);
     this.options = options;
-    const { cookieKey, issuers } = options;
-    this.#cookies = cookieKey === undefined ? undefined : new Cookies(cookieKey, issuers);
+    const { cookieKey, cookies } = options;
+    this.#cookies = cookies ?? (cookieKey === undefined ? undefined : new Cookies([cookieKey]));
   }
 
   /** Takes no more connections, those among them whose handshake is under way. */
@@ -128,7 +121,7 @@ export class Listener {
     if (this.#halfOpen >= (this.options.backlog ?? DEFAULT_BACKLOG)) {
       stack.counters.backlogOverflows++;
       this.#overflowedAt = now;
-      this.#reserve ??= new Cookies(stack.newKey());
+      this.#reserve ??= new Cookies([stack.newKey()]);
       this.#answerStateless(segment, offer, this.#reserve, now);
       return;
     }

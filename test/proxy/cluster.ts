@@ -71,7 +71,7 @@ export interface ClusterOptions {
   readonly spray?: boolean;
 }
 
-function configuration(options: ClusterOptions): ProxyConfig {
+export function configuration(options: ClusterOptions): ProxyConfig {
   const { members = 2, backends = [31, 32], maxRecords = 256, clients = 4 } = options;
   const { mesh = clients, families = [clients] } = options;
   const both = (number: number): string => `[${hostAddress(number)}, "${hostAddress(number, 6)}"]`;
@@ -117,7 +117,8 @@ export class Cluster {
   readonly drained = new Map<Name, DrainOutcome>();
   /** Members that do not breathe at the moment. */
   readonly #paused = new Set<ProxyMember>();
-  readonly #config: ProxyConfig;
+  /** What members are started with. */
+  config: ProxyConfig;
   readonly #family: Family;
   /** Where clients find the services. */
   readonly #virtual: Address;
@@ -147,9 +148,9 @@ export class Cluster {
     this.#spray = options.spray === true ? seededRandom(seed + 77) : undefined;
     const sources = [20, 21, 22].flatMap((n) => [hostAddress(n), hostAddress(n, 6)]);
     this.#proxied = new Set([VIRTUAL, VIRTUAL6, ...sources].map(addressOf));
-    this.#config = configuration(options);
+    this.config = configuration(options);
     this.simulation = new Simulation(seed);
-    for (const name of this.#config.members.keys()) this.start(name as Name);
+    for (const name of this.config.members.keys()) this.start(name as Name);
     for (const number of [31, 32]) {
       const host = this.#host(number, (segment) => this.#fromBackend(segment));
       this.backends.push(host);
@@ -192,7 +193,7 @@ export class Cluster {
   start(name: Name): void {
     const port = this.#port();
     const member: ProxyMember = new ProxyMember({
-      config: this.#config,
+      config: this.config,
       member: name,
       link: new Wiretap(port, (segment) => this.#fromMember(member, segment)),
       logger: silentLogger,
@@ -307,7 +308,7 @@ export class Cluster {
     if (this.#spray === undefined || !this.#proxied.has(destination)) return undefined;
     const family = typeof destination === 'number' ? 4 : 6;
     const nextHop = addressOf(
-      hostAddress(10 + below(this.#spray, this.#config.members.size), family),
+      hostAddress(10 + below(this.#spray, this.config.members.size), family),
     );
     const holders = [...this.members.values()].filter(({ host }) => host.ip.isLocal(nextHop));
     const holder = holders.find((member) => !this.#paused.has(member)) ?? holders[0];

@@ -67,7 +67,7 @@ test('defaults are filled in', () => {
   const config = parseProxyConfig(FILE, 'f.yaml');
   expect(config.cluster).toEqual({
     name: 'duo',
-    secret: '0123456789abcdef',
+    secrets: ['0123456789abcdef'],
     port: 7946,
     heartbeatMs: 10,
     suspectAfterMs: 30,
@@ -117,6 +117,16 @@ test.each<[from: string, to: string, problem: string]>([
     '"0123456789abcdef"',
     '"0123456789abcdef"\n  secretFile: x',
     'f.yaml:4: cluster.secretFile: secret is given too: keep one of the two',
+  ],
+  [
+    'secret: "0123456789abcdef"',
+    'secret: ["0123456789abcdef", "0123456789abcdef"]',
+    'f.yaml:3: cluster.secret[1]: is the same as one before it',
+  ],
+  [
+    'secret: "0123456789abcdef"',
+    'secret: ["0123456789abcdef", "short"]',
+    'f.yaml:3: cluster.secret[1]: must be at least 16 characters, in quotes',
   ],
   [
     'name: duo',
@@ -279,8 +289,13 @@ test('the secret may be in a file beside the configuration', () => {
       `${path}:3: cluster.secretFile: ${secret} must hold at least 16 characters`,
     );
     writeFileSync(secret, 'a longer secret than that\n');
-    expect(loadProxyConfig(path).cluster).toMatchObject({ secret: 'a longer secret than that' });
+    expect(loadProxyConfig(path).cluster).toMatchObject({ secrets: ['a longer secret than that'] });
     expect(loadProxyConfig(path).cluster).not.toHaveProperty('secretFile');
+    writeFileSync(secret, 'a longer secret than that\n\nthe secret that comes next\n');
+    expect(loadProxyConfig(path).cluster.secrets).toEqual([
+      'a longer secret than that',
+      'the secret that comes next',
+    ]);
   } finally {
     rmSync(folder, { recursive: true });
   }

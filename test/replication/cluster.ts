@@ -243,7 +243,7 @@ export class SimMember {
     const options: ReplicatorOptions = {
       udpPort: UDP_PORT,
       cluster: 'test',
-      secret: 'a secret of the cluster under test',
+      secrets: ['a secret of the cluster under test'],
       self: this.member.id,
       random: network.random,
       logger: silentLogger,

@@ -168,7 +168,7 @@ describe('what was recorded', () => {
 });
 
 test('two clusters on one network ignore each other, and so do two secrets', () => {
-  for (const settings of [{ cluster: 'other' }, { secret: 'other' }]) {
+  for (const settings of [{ cluster: 'other' }, { secrets: ['other'] }]) {
     const sim = new SimCluster(1, 2);
     const [first, second] = sim.members;
     second.settings = settings;
@@ -177,7 +177,7 @@ test('two clusters on one network ignore each other, and so do two secrets', () 
     expect(first.held.size).toBe(2);
     expect(second.held.size).toBe(2);
     const { counters } = first.replicator;
-    if ('secret' in settings) expect(counters.dropNotAuthentic).toBeGreaterThan(50);
+    if ('secrets' in settings) expect(counters.dropNotAuthentic).toBeGreaterThan(50);
     else expect(counters.dropOtherCluster).toBeGreaterThan(50);
   }
 });

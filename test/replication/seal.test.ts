@@ -21,7 +21,7 @@ const opens = (session: Session, payload: Uint8Array): boolean =>
 describe('sealing', () => {
   test('what is sealed opens to the same, and no two payloads are alike', () => {
     const sealer = new Sealer(key, 1, LIFE, 2);
-    const session = new Session(key, 1, LIFE, 2);
+    const session = new Session([key], 1, LIFE, 2);
     const seen = new Set<string>();
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: envelope.MAX_BODY }), (body) => {
@@ -41,7 +41,7 @@ describe('sealing', () => {
   });
 
   test('one changed bit anywhere, in clear or not, and it does not open', () => {
-    const session = new Session(key, 1, LIFE, 2);
+    const session = new Session([key], 1, LIFE, 2);
     const payload = new Sealer(key, 1, LIFE, 2).seal(filled(new Uint8Array(40))).slice();
     expect(opens(session, payload)).toBe(true);
     for (let bit = 0; bit < payload.length * 8; bit++) {
@@ -53,13 +53,15 @@ describe('sealing', () => {
 
   test('the key belongs to one secret, cluster, sender, life and receiver', () => {
     const payload = new Sealer(key, 1, LIFE, 2).seal(filled(new Uint8Array(9))).slice();
-    expect(opens(new Session(key, 1, LIFE, 2), payload)).toBe(true);
-    expect(opens(new Session(key, 3, LIFE, 2), payload)).toBe(false);
-    expect(opens(new Session(key, 1, LIFE, 3), payload)).toBe(false);
-    expect(opens(new Session(key, 1, { ...LIFE, salt: 1 }, 2), payload)).toBe(false);
-    expect(opens(new Session(key, 1, { ...LIFE, seconds: 1 }, 2), payload)).toBe(false);
-    expect(opens(new Session(new ClusterKey('test', 'another'), 1, LIFE, 2), payload)).toBe(false);
-    expect(opens(new Session(new ClusterKey('other', 'a secret'), 1, LIFE, 2), payload)).toBe(
+    expect(opens(new Session([key], 1, LIFE, 2), payload)).toBe(true);
+    expect(opens(new Session([key], 3, LIFE, 2), payload)).toBe(false);
+    expect(opens(new Session([key], 1, LIFE, 3), payload)).toBe(false);
+    expect(opens(new Session([key], 1, { ...LIFE, salt: 1 }, 2), payload)).toBe(false);
+    expect(opens(new Session([key], 1, { ...LIFE, seconds: 1 }, 2), payload)).toBe(false);
+    expect(opens(new Session([new ClusterKey('test', 'another')], 1, LIFE, 2), payload)).toBe(
+      false,
+    );
+    expect(opens(new Session([new ClusterKey('other', 'a secret')], 1, LIFE, 2), payload)).toBe(
       false,
     );
   });

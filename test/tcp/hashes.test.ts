@@ -28,7 +28,7 @@ const flow = {
   remote: address('10.0.0.2'),
   remotePort: 5_000,
 };
-const cookies = new Cookies(keyFromSecret('secret', 'cookie'));
+const cookies = new Cookies([keyFromSecret('secret', 'cookie')]);
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
 
 test('a cookie gives back the largest class not above the MSS, for one to two minutes', () => {
@@ -49,7 +49,7 @@ test('a cookie gives back the largest class not above the MSS, for one to two mi
 
 test('a cookie tells all members which of them issued it, and that for later segments too', () => {
   const key = keyFromSecret('secret', 'cookie');
-  const member = (self: number, count: number) => new Cookies(key, { self, count });
+  const member = (self: number, count: number) => new Cookies([key], { self, count });
   let mistaken = 0;
   let trials = 0;
   for (const count of [1, 3, 256]) {
@@ -97,7 +97,7 @@ test('a cookie is good for nothing else', () => {
   // One in 65,536 shares the half of the proof that is not the flow's.
   expect(forged).toBeLessThan(6);
   expect(stale).toBe(0);
-  const other = new Cookies(keyFromSecret('other', 'cookie'));
+  const other = new Cookies([keyFromSecret('other', 'cookie')]);
   expect(other.check(flow, 1, cookies.issue(flow, 1, 1_460, 0), 0)).toBeUndefined();
 });
 
