@@ -6,7 +6,13 @@ import { type FaultVerb, monotonic } from '../../src/lab/event.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import type { Members } from './members.ts';
 
-export const HARMS = ['kill', 'pause', 'link-down', 'restart'] as const satisfies FaultVerb[];
+export const HARMS = [
+  'kill',
+  'pause',
+  'link-down',
+  'restart',
+  'drain',
+] as const satisfies FaultVerb[];
 export type Harm = (typeof HARMS)[number];
 
 /** Something that was done to a member, and when (`monotonic`). */
@@ -23,6 +29,7 @@ const CURES: Partial<Record<Harm, FaultVerb>> = {
   kill: 'restart',
   pause: 'resume',
   'link-down': 'link-up',
+  drain: 'restart',
 };
 /** In milliseconds: shortest and longest rest between deeds. */
 const REST = [100, 1_200] as const;

@@ -79,7 +79,8 @@ function summarize({ kinds, problems, gapMs, ...result }: ChaosResult): void {
       `${result.resets} resets, ${result.wrongBytes} with wrong bytes`,
   );
   console.log(
-    `${result.kills} kills, ${result.pauses} pauses, ${result.linkDowns} links down, ${result.restarts} restarts`,
+    `${result.kills} kills, ${result.pauses} pauses, ${result.linkDowns} links down, ` +
+      `${result.restarts} restarts, ${result.drains} drains`,
   );
   if (gapMs !== null)
     console.log(`gaps: median ${gapMs.p50} ms, p99 ${gapMs.p99} ms, longest ${gapMs.max} ms`);

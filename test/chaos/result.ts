@@ -19,6 +19,7 @@ export interface ChaosResult {
   readonly pauses: number;
   readonly linkDowns: number;
   readonly restarts: number;
+  readonly drains: number;
   /**
    * Of each harm the longest silence that a stream noticed of it, in milliseconds; 0 where none was longer than
    * `SILENCE_MS`. `null` when nobody was harmed.
@@ -105,7 +106,7 @@ export const isClean = (result: ChaosResult): boolean =>
 /** Harms by the names that results have for them. */
 export function countsOf(
   story: Story,
-): Pick<ChaosResult, 'kills' | 'pauses' | 'linkDowns' | 'restarts'> {
-  const [kills, pauses, linkDowns, restarts] = HARMS.map((harm) => story.count(harm));
-  return { kills, pauses, linkDowns, restarts };
+): Pick<ChaosResult, 'kills' | 'pauses' | 'linkDowns' | 'restarts' | 'drains'> {
+  const [kills, pauses, linkDowns, restarts, drains] = HARMS.map((harm) => story.count(harm));
+  return { kills, pauses, linkDowns, restarts, drains };
 }
