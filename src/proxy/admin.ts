@@ -27,7 +27,8 @@ export interface AdminSettings {
 /** What `/health` answers, as JSON. */
 export interface Health {
   /**
-   * `degraded`: it serves, but a peer is not alive or replication is stalled. `joining`: it does not
+   * `degraded`: it serves, but a peer is not alive, replication is stalled or the store is not
+   * as it should be. `joining`: it does not
    * serve yet, `leaving`: not any more, and the response's status is 503.
    */
   readonly status: 'ok' | 'degraded' | 'joining' | 'leaving';
@@ -86,13 +87,15 @@ export class AdminServer implements AsyncDisposable {
 
 /** The health of the proxy that `sources` belong to, now. */
 export function healthOf(sources: MetricSources): Health {
-  const { cluster, member, state, peers, replication, splices, adoption } = sources;
+  const { cluster, member, state, peers, replication, splices, adoption, store } = sources;
   const reasons = peers
     .filter(({ alive }) => !alive)
     .map(({ name, state: theirs }) => `member ${name} is ${theirs}`);
   if (replication.stalled) {
     reasons.push(`replication stalls: ${Math.round(replication.lag / MILLISECOND)} ms behind`);
   }
+  if (store?.reachable === false) reasons.push('the store is unreachable');
+  else if (store?.complete === false) reasons.push('the store does not have every record yet');
   return {
     status: state === 'active' ? (reasons.length === 0 ? 'ok' : 'degraded') : state,
     reasons,

@@ -8,7 +8,12 @@ import { z } from 'zod';
 import { ConfigError } from '../config/config-error.ts';
 import * as field from '../config/fields.ts';
 import { nearest } from '../config/nearest.ts';
-import { loadYamlSource, parseYamlSource, type YamlSource } from '../config/yaml-file.ts';
+import {
+  type FieldPath,
+  loadYamlSource,
+  parseYamlSource,
+  type YamlSource,
+} from '../config/yaml-file.ts';
 import { checkReferences, MAX_SECRETS } from './config-checks.ts';
 import { derivedMac } from './derived-mac.ts';
 
@@ -151,6 +156,31 @@ const spliceSchema = z.strictObject({
     .describe('Connections at a time'),
 });
 
+const storeSchema = z.strictObject({
+  url: field
+    .text(
+      /^rediss?:\/\/([^\s:@/?#]+@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(\/[0-9]{1,3})?$/,
+      'the address of a Redis or Valkey server without a password, such as redis://10.1.0.50:6379 or rediss://user@store.example.org:6380/0',
+    )
+    .refine((url) => URL.canParse(url), { error: 'has a port that is none (1 to 65535)' })
+    .describe('Redis or Valkey server; rediss:// for TLS'),
+  passwordFile: filePath('the path of a file')
+    .optional()
+    .describe('File with the password for it, relative to this file'),
+  prefix: field
+    .text(/^[\x21-\x7e]{1,64}$/, 'a text of 1 to 64 visible ASCII characters')
+    .default('suture:')
+    .describe('What the names of all records begin with'),
+  ttlMs: field
+    .milliseconds(10_000, 86_400_000)
+    .default(600_000)
+    .describe('How long a record stays that nobody writes again'),
+  timeoutMs: field
+    .milliseconds(1, 10_000)
+    .default(50)
+    .describe('How long a new connection waits for the store'),
+});
+
 const logSchema = z.strictObject({
   level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
@@ -163,6 +193,7 @@ export const proxyFileSchema = z.strictObject({
   pools: z.record(field.name(), poolSchema),
   services: z.array(z.discriminatedUnion('protocol', [httpServiceSchema, tcpServiceSchema])).min(1),
   splice: spliceSchema.prefault({}),
+  store: storeSchema.optional().describe('Where records are kept beside the members'),
   drainTimeoutMs: field
     .milliseconds(0, 86_400_000)
     .default(10_000)
@@ -202,6 +233,11 @@ export interface NetworkConfig {
 }
 export type LinkConfig = z.infer<typeof linkSchema>;
 
+/** Where records are kept beside the mesh. */
+export type StoreConfig = Omit<z.infer<typeof storeSchema>, 'passwordFile'> & {
+  readonly password?: string;
+};
+
 /** One member of the cluster. */
 export interface MemberConfig {
   readonly name: string;
@@ -220,13 +256,14 @@ export interface MemberConfig {
 
 /** What the proxy works with: the file, its secret read and its members completed. */
 export interface ProxyConfig
-  extends Omit<ProxyFile, 'cluster' | 'members' | 'network' | 'services'> {
+  extends Omit<ProxyFile, 'cluster' | 'members' | 'network' | 'services' | 'store'> {
   readonly cluster: Omit<ProxyFile['cluster'], 'secret' | 'secretFile'> & {
     /** The first seals and makes cookies; all open and check. */
     readonly secrets: readonly string[];
   };
   readonly network: NetworkConfig;
   readonly services: readonly ServiceConfig[];
+  readonly store?: StoreConfig;
   /** By name, in the order of the file. */
   readonly members: ReadonlyMap<string, MemberConfig>;
 }
@@ -275,11 +312,12 @@ export function memberConfig(config: ProxyConfig, name: string): MemberConfig {
 }
 
 function complete(source: YamlSource<ProxyFile>, file: string): ProxyConfig {
-  const { cluster, members, network, services, ...rest } = source.value;
+  const { cluster, members, network, services, store, ...rest } = source.value;
   const { secret: _secret, secretFile: _secretFile, ...clusterRest } = cluster;
   return {
     ...rest,
     cluster: { ...clusterRest, secrets: readSecrets(source, file) },
+    ...(store === undefined ? {} : { store: completeStore(store, source, file) }),
     network: {
       subnets: field.listOf(network.subnet),
       gateways: network.gateway === undefined ? [] : field.listOf(network.gateway),
@@ -304,27 +342,52 @@ function complete(source: YamlSource<ProxyFile>, file: string): ProxyConfig {
   };
 }
 
+function completeStore(
+  { passwordFile, ...store }: z.infer<typeof storeSchema>,
+  source: YamlSource<ProxyFile>,
+  file: string,
+): StoreConfig {
+  if (passwordFile === undefined) return store;
+  const [password] = readLines(source, file, ['store', 'passwordFile'], passwordFile, 1);
+  return { ...store, password };
+}
+
 function readSecrets(source: YamlSource<ProxyFile>, file: string): readonly string[] {
   const { secret, secretFile } = source.value.cluster;
   if (secretFile === undefined) return secret === undefined ? [] : field.listOf(secret);
-  const path = resolve(dirname(file), secretFile);
+  const at = ['cluster', 'secretFile'];
+  const secrets = readLines(source, file, at, secretFile, SECRET_LENGTH);
+  if (secrets.length > MAX_SECRETS) {
+    const reason = `has ${secrets.length} lines: at most ${MAX_SECRETS} secrets are good`;
+    throw new ConfigError(source.problem(at, `${resolve(dirname(file), secretFile)} ${reason}`));
+  }
+  return secrets;
+}
+
+/** The lines of the file that the field at `at` names, but for empty ones; at least one. */
+function readLines(
+  source: YamlSource<ProxyFile>,
+  file: string,
+  at: FieldPath,
+  named: string,
+  shortest: number,
+): readonly string[] {
+  const path = resolve(dirname(file), named);
   const refuse = (reason: string, cause?: unknown): ConfigError =>
-    new ConfigError(source.problem(['cluster', 'secretFile'], reason), { cause });
+    new ConfigError(source.problem(at, reason), { cause });
   let content: string;
   try {
     content = readFileSync(path, 'utf8');
   } catch (error) {
     throw refuse(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
   }
-  const secrets = content
+  const lines = content
     .split('\n')
     .map((line) => line.trimEnd())
     .filter((line) => line !== '');
-  if (secrets.length === 0 || secrets.some((secret) => secret.length < SECRET_LENGTH)) {
-    throw refuse(`${path} must hold at least ${SECRET_LENGTH} characters in each line`);
+  if (lines.length === 0 || lines.some((line) => line.length < shortest)) {
+    const characters = shortest === 1 ? 'one character' : `${shortest} characters in each line`;
+    throw refuse(`${path} must hold at least ${characters}`);
   }
-  if (secrets.length > MAX_SECRETS) {
-    throw refuse(`${path} has ${secrets.length} lines: at most ${MAX_SECRETS} secrets are good`);
-  }
-  return secrets;
+  return lines;
 }

@@ -13,6 +13,7 @@
 //   a flow that is proposed  the member that proposes a record for it
 //   a logged flow            the member that logged it, or who holds the addresses of that one
 //   an ACK of a cookie       the member that issued it, likewise
+//   a flow of the store      the member that may take its record back
 //   anything else            ours
 import type { Micros } from '../env/clock.ts';
 import type { Host } from '../host/host.ts';
@@ -50,6 +51,8 @@ export interface ForwarderOptions {
   readonly replicator: () => Replicator | undefined;
   /** Told of every frame that came to another member than its home. */
   readonly onStray: (now: Micros) => void;
+  /** The member that may take back the record of a flow, if one was found; bytes as a record begins. */
+  readonly restorerOf?: (flow: Uint8Array) => number | undefined;
 }
 
 export interface ForwarderCounters {
@@ -77,6 +80,7 @@ export class Forwarder {
   readonly #cookies: Cookies;
   readonly #replicator: () => Replicator | undefined;
   readonly #onStray: (now: Micros) => void;
+  readonly #restorerOf: ForwarderOptions['restorerOf'];
   /** Whose source address it is, or `SERVICE`. */
   readonly #addresses = new Map<Address, number>();
   readonly #chain = new Chain();
@@ -93,12 +97,13 @@ export class Forwarder {
   };
 
   constructor(options: ForwarderOptions) {
-    const { host, self, members, services, cookies, replicator } = options;
+    const { host, self, members, services, cookies, replicator, restorerOf } = options;
     this.#onStray = options.onStray;
     this.#host = host;
     this.#self = self;
     this.#cookies = cookies;
     this.#replicator = replicator;
+    this.#restorerOf = restorerOf;
     for (const member of members) this.add(member);
     for (const address of services) this.#addresses.set(address, SERVICE);
   }
@@ -228,8 +233,9 @@ export class Forwarder {
       (tcp.ack(view, at) - 1) >>> 0,
       this.#host.clock.wall(),
     );
-    if (issuer < 0) return this.#self;
-    return homeOf(issuer, replicator.currentView) ?? this.#self;
+    const home = issuer < 0 ? this.#restorerOf?.(this.#flowBytes()) : issuer;
+    if (home === undefined) return this.#self;
+    return homeOf(home, replicator.currentView) ?? this.#self;
   }
 
   /** Who splices a flow, or goes on with one that a member has logged. */

@@ -62,6 +62,14 @@ export interface AdoptionView {
   readonly adoptions: number;
 }
 
+/** Where records are kept beside the members. */
+export interface StoreView {
+  /** It answers in time. */
+  readonly reachable: boolean;
+  /** It has every record that this member writes. */
+  readonly complete: boolean;
+}
+
 /** How long something took, by classes. */
 export interface LatencyView {
   /** Upper bounds of the classes, inclusive, ascending. */
@@ -84,6 +92,8 @@ export interface MetricSources {
   readonly peers: readonly PeerView[];
   readonly adoption: AdoptionView;
   readonly replication: ReplicationView;
+  /** Undefined if there is none. */
+  readonly store: StoreView | undefined;
   /** From a backend's SYN-ACK to the last acknowledgment of the record. */
   readonly commitLatency: LatencyView;
   /** What is in use now, by kind: it comes back down when the load is gone. */

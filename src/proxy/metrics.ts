@@ -111,6 +111,12 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('suture_replication_stalled', '1 while replication does not get on, else 0.', [], () => [
     [{}, Number(sources.replication.stalled)],
   ]);
+  gauge('suture_store_up', '1 while the store answers in time, else 0.', [], () =>
+    sources.store === undefined ? [] : [[{}, Number(sources.store.reachable)]],
+  );
+  gauge('suture_store_complete', '1 while the store has every record, else 0.', [], () =>
+    sources.store === undefined ? [] : [[{}, Number(sources.store.complete)]],
+  );
   gauge('suture_resources', 'What the member has in use, by kind.', ['kind'], () =>
     labelled('kind', sources.resources),
   );

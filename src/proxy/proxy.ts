@@ -9,9 +9,10 @@ import { type Endpoint, isIpv6, isLinkLocal } from '../ip/address.ts';
 import type { Link } from '../link/link.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Incarnation } from '../replication/incarnation.ts';
-import { ACTIVE, LEAVING, memberList } from '../replication/member.ts';
+import { ACTIVE, JOINING, LEAVING, memberList } from '../replication/member.ts';
 import { Patiences } from '../replication/patience.ts';
 import { Replicator } from '../replication/replicator.ts';
+import type { Keeper } from '../replication/store/keeper.ts';
 import { formOfFlow } from '../splice/form.ts';
 import { destinationOf } from '../splice/record.ts';
 import { Cookies } from '../tcp/cookie.ts';
@@ -23,6 +24,7 @@ import { Dialer, millis } from './dialer.ts';
 import { Drain, type DrainOutcome } from './drain.ts';
 import { Forwarder, type ForwarderMember } from './forwarder.ts';
 import { Holdings, mustParse, mustParsePrefix } from './holdings.ts';
+import { isUnknown, keeperFor, type StoreFactory, sealersOf } from './keeping.ts';
 import { Pins } from './pins.ts';
 import { type PoolEntry, updatePools } from './pools.ts';
 import { Service, type ServiceContext } from './service.ts';
@@ -36,6 +38,8 @@ export interface ProxyMemberOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Makes the store that `config.store` describes; what its `url` says when absent. */
+  readonly store?: StoreFactory;
 }
 
 /** Bytes that a terminated connection may have on their way to us: none of them carries bulk for long. */
@@ -51,6 +55,8 @@ export class ProxyMember {
   forwarder: Forwarder | undefined;
   /** Connections of clients that end at this member. */
   readonly pins: Pins;
+  /** Where records are kept beside the mesh; undefined if nowhere. */
+  readonly keeper: Keeper | undefined;
   /** Request heads by result. */
   readonly heads: Record<string, number> = {};
   readonly counters = { relays: 0, activeRelays: 0, pending: 0, yielded: 0, fenced: 0 };
@@ -91,6 +97,8 @@ export class ProxyMember {
       logger,
       concede: (client, virtual) => this.#serviceAt(virtual)?.concede(client),
     });
+    this.keeper = keeperFor(options, () => this.config, this.host, this.splices);
+    this.splices.keeper = this.keeper;
     this.#members = [...config.members.values()];
     this.holdings = new Holdings(this.host, this.#members, this.#self, logger);
     this.pools = this.#pools;
@@ -136,7 +144,14 @@ export class ProxyMember {
     this.forwarder = this.#makeForwarder();
     this.host.forwarder = this.forwarder;
     // Invariant I4: who is not sure that nobody knows a flow says nothing about it.
-    this.host.tcp.mayReset = () => !(this.#replicator?.graceUntil(this.host.clock.now()) ?? true);
+    this.host.tcp.mayReset = (segment) => {
+      const { replicator } = this;
+      if (replicator === undefined || replicator.state === JOINING) return false;
+      // Nor does who has a store before that has been asked.
+      const nobodyHasIt =
+        this.keeper === undefined || isUnknown(this.keeper, this.#services, segment);
+      return nobodyHasIt && !replicator.graceUntil(this.host.clock.now());
+    };
     this.host.atEndOfBreath((now) => this.#flush(now));
   }
 
@@ -146,6 +161,7 @@ export class ProxyMember {
 
   /** Joins the cluster, and serves as soon as it may. The host must breathe from then on. */
   start(): void {
+    this.keeper?.open();
     this.#join(undefined);
   }
 
@@ -161,6 +177,7 @@ export class ProxyMember {
     this.#discovery.update();
     this.#cookies.rekey(cookieKeysOf(config));
     this.#replicator?.rekey(config.cluster.secrets);
+    this.keeper?.rekey(sealersOf(config, host.random));
     for (const member of [...config.members.values()].slice(this.#members.length)) {
       this.#admit(member);
     }
@@ -205,11 +222,13 @@ export class ProxyMember {
   stop(): void {
     this.#leave();
     this.#replicator?.close();
+    this.keeper?.close();
     this.host.stop();
   }
 
   /** From now on this member has the addresses that clients and backends reach it by. */
   #serve(): void {
+    this.keeper?.begin();
     for (const service of this.#services) service.open();
     this.#discovery.start();
   }
@@ -246,6 +265,7 @@ export class ProxyMember {
         patiences: this.#patiences,
         ...(above === undefined ? {} : { above }),
         table: this.splices,
+        isPrepared: () => this.keeper?.isPrepared() ?? true,
         evidence: () => host.counters.frames,
         clock: host.clock,
         timers: host.timers,
@@ -282,6 +302,7 @@ export class ProxyMember {
           this.#leave();
           socket.close();
           this.splices.forgetAll();
+          this.keeper?.restart();
           this.#join(floor);
         },
       },
@@ -352,6 +373,7 @@ export class ProxyMember {
       cookies: this.#cookies,
       replicator: () => this.#replicator,
       onStray: (now) => this.splices.sightings.expect(now),
+      restorerOf: (flow) => this.keeper?.holderOf(flow),
     });
   }
 

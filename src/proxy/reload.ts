@@ -85,6 +85,7 @@ function fixedDifferences(from: ProxyConfig, to: ProxyConfig, self: string): Dif
   for (const key of ['idleTimeoutMs', 'lingerMs', 'maxRecords'] as const) {
     fix(['splice', key], from.splice[key], to.splice[key]);
   }
+  fix(['store'], from.store, to.store);
   fix(['user'], from.user, to.user);
   fix(['adminToken'], from.adminToken, to.adminToken);
   return found;

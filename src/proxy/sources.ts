@@ -103,6 +103,10 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         stalled: lag > STALLED,
       };
     },
+    get store() {
+      const { keeper } = proxy;
+      return keeper && { reachable: keeper.isReachable, complete: keeper.isWell };
+    },
     get commitLatency() {
       const latency = proxy.replicator?.commitLatency;
       return {
@@ -120,6 +124,7 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         connections: host.tcp.connectionCount,
         timers: host.timers.armed,
         heads: proxy.replicator?.heads.size ?? 0,
+        storeRemovals: proxy.keeper?.removalsWaiting ?? 0,
       };
     },
     get pools() {
@@ -138,6 +143,7 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         table: { ...splices.counters },
         splice: { extensionHeaders: passed.extensionHeaders },
         replication: { ...proxy.replicator?.counters },
+        store: { ...proxy.keeper?.counters },
         proxy: eventsOf(proxy),
         forwarder: {
           ...proxy.forwarder?.counters,

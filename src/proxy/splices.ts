@@ -3,8 +3,10 @@
 import type { Logger } from '../env/logger.ts';
 import type { Host } from '../host/host.ts';
 import type { Address, Endpoint } from '../ip/address.ts';
+import type { Done } from '../replication/pending.ts';
 import type { Replicator } from '../replication/replicator.ts';
 import type { RecordSource } from '../replication/snapshot.ts';
+import type { Keeper } from '../replication/store/keeper.ts';
 import { DualSplicer } from '../splice/dual.ts';
 import {
   formOfAddress,
@@ -67,6 +69,10 @@ export class Splices implements RecordSource {
   readonly passed: SplicerCounters = splicerCounters();
   /** Records are shared through it; another one after this member was fenced. */
   replicator: Replicator | undefined;
+  /** Keeps records in a store, too, if there is one. */
+  keeper: Keeper | undefined;
+  /** Records that are being taken back. */
+  readonly #restoring = new Set<Uint8Array>();
   readonly #options: SplicesOptions;
   readonly #handover: Handover;
   /** A record of either form, as bytes and as the words that the tables are searched by. */
@@ -132,7 +138,7 @@ export class Splices implements RecordSource {
     }
     const { table } = this.splicer.ofAddress(client.remote.address);
     encodeRecord(record, this.#view, 0);
-    replicator.commit(this.#record.subarray(0, table.form.recordBytes), (ok) => {
+    this.#share(replicator, this.#record.slice(0, table.form.recordBytes), (ok) => {
       if (!ok) {
         done('lost');
         return;
@@ -152,12 +158,50 @@ export class Splices implements RecordSource {
     });
   }
 
+  /**
+   * Has all members take back a record that they have lost; `done(false)` if it contradicts what is here. Its
+   * source address must be held here: so what it contradicts is known.
+   * @param record 64 or 112 bytes, which stay as they are
+   */
+  restore(record: Uint8Array, done: Done): void {
+    const form = formOfRecord(record.length);
+    const { replicator } = this;
+    if (form === undefined || replicator === undefined || this.#contradicts(record, form)) {
+      done(false);
+      return;
+    }
+    if (this.#isHere(record, form)) {
+      done(true);
+      return;
+    }
+    this.#restoring.add(record);
+    replicator.commit(record, (ok) => {
+      this.#restoring.delete(record);
+      const isTaken = ok && this.take(record);
+      if (ok && !isTaken) {
+        this.#record.set(record);
+        this.#removeEverywhere(form);
+      }
+      done(isTaken);
+    });
+  }
+
+  /** Takes a record that no other member needs to know of; false if it contradicts what is here. */
+  take(record: Uint8Array): boolean {
+    const form = formOfRecord(record.length);
+    if (form === undefined || this.#contradicts(record, form)) return false;
+    this.#record.set(record);
+    const { table } = this.splicer.of(form);
+    return table.insertEncoded(this.#view, 0, this.#options.host.clock.now()) >= 0;
+  }
+
   /** True if no splice uses this source towards a backend. */
   isFree(source: Address, port: number, backend: Address, backendPort: number): boolean {
-    return !isSourceTaken(
-      this.splicer.ofAddress(backend).table,
-      { address: source, port },
-      { address: backend, port: backendPort },
+    const from = { address: backend, port: backendPort };
+    const to = { address: source, port };
+    return (
+      !isSourceTaken(this.splicer.ofAddress(backend).table, to, from) &&
+      (this.#restoring.size === 0 || !this.#isRestoring(from, to))
     );
   }
 
@@ -232,6 +276,7 @@ export class Splices implements RecordSource {
     if (flow < 0 || (flow & 1) !== 0) return;
     table.copyRecord(flow >> 1, this.#record, 0);
     if (recordEpoch(this.#view, 0, form) === this.#keyView.getUint32(form.flowBytes, true)) {
+      this.keeper?.remove(this.#record.subarray(0, form.recordBytes));
       table.remove(flow >> 1);
     }
   }
@@ -358,8 +403,59 @@ export class Splices implements RecordSource {
     this.#removeEverywhere(table.form);
   }
 
-  /** Has the other members forget what is in `#record`. */
+  /** Tells `done` once every live member has the record, and the store if there is one that answers. */
+  #share(replicator: Replicator, record: Uint8Array, done: Done): void {
+    const { keeper } = this;
+    if (keeper === undefined) {
+      replicator.commit(record, done);
+      return;
+    }
+    let waits = 2;
+    let isAgreed = false;
+    const settle = (): void => {
+      if (--waits === 0) done(isAgreed);
+    };
+    keeper.commit(record, settle);
+    replicator.commit(record, (ok) => {
+      isAgreed = ok;
+      if (!ok) keeper.remove(record);
+      settle();
+    });
+  }
+
+  /** True if a record that is being taken back has this way to the client. */
+  #isRestoring(backend: Endpoint, source: Endpoint): boolean {
+    const length = writeFlow(this.#view, 0, backend, source);
+    for (const record of this.#restoring) {
+      const way = record.subarray(length, 2 * length);
+      if (way.every((byte, index) => byte === this.#record[index])) return true;
+    }
+    return false;
+  }
+
+  /** True if exactly this record is in the table. */
+  #isHere(record: Uint8Array, form: RecordForm): boolean {
+    this.#record.set(record);
+    return this.splicer.of(form).table.slotOf(this.#view, 0) >= 0;
+  }
+
+  /** True if a record is for ends of which another record, or a connection of this member's, has one. */
+  #contradicts(record: Uint8Array, form: RecordForm): boolean {
+    this.#record.set(record);
+    const { tcp } = this.#options.host;
+    for (const way of [0, form.keyWords]) {
+      const from = sourceOf(this.#view, 4 * way, form);
+      const to = destinationOf(this.#view, 4 * way, form);
+      if (tcp.has(to.address, to.port, from.address, from.port)) return true;
+      const slot = this.#find(form, way);
+      if (slot >= 0 && this.splicer.of(form).table.slotOf(this.#view, 0) !== slot) return true;
+    }
+    return false;
+  }
+
+  /** Has the other members forget what is in `#record`, and the store. */
   #removeEverywhere({ recordBytes }: RecordForm): void {
+    this.keeper?.remove(this.#record.subarray(0, recordBytes));
     const length = this.keyOf(this.#record.subarray(0, recordBytes), this.#key);
     this.replicator?.remove(this.#key.subarray(0, length));
   }

@@ -16,6 +16,8 @@ const LEAST_LISTENING: Micros = 100 * MILLISECOND;
 export interface JoinerOptions {
   readonly self: number;
   readonly suspectAfter: Micros;
+  /** Asked before it starts with an empty table, until it says yes. */
+  readonly isPrepared: () => boolean;
   readonly logger: Logger;
 }
 
@@ -52,8 +54,8 @@ export class Joiner {
     const serving = this.#mesh.peers.filter((peer) => peer.status === 'live');
     if (serving.length > 0) {
       if (this.#countsUsIn(serving)) this.#ask(serving[0]);
-    } else if (now >= this.#listenUntil && !this.#mustWait(now)) {
-      this.#options.logger.info({}, 'no other member serves: starting with an empty table');
+    } else if (now >= this.#listenUntil && !this.#mustWait(now) && this.#options.isPrepared()) {
+      this.#options.logger.info({}, 'no other member serves: starting alone');
       this.#membership.activate(now);
     }
   }

@@ -51,6 +51,8 @@ export interface ReplicatorOptions {
   /** The life that this one must be later than: what `fenced` said. */
   readonly above?: Incarnation;
   readonly table: RecordSource;
+  /** Asked before this member starts without a table from another, until it says yes; it may when not given. */
+  readonly isPrepared?: () => boolean;
   /** See `MembershipOptions`; 0 if not given. */
   readonly evidence?: () => number;
   readonly clock: Clock;
@@ -181,7 +183,8 @@ export class Replicator {
       beat: (now) => this.#beat(now),
       fenced: (floor) => this.#fenced(floor),
     });
-    this.#joiner = new Joiner(shared, this.#mesh, this.#membership);
+    const isPrepared = options.isPrepared ?? (() => true);
+    this.#joiner = new Joiner({ ...shared, isPrepared }, this.#mesh, this.#membership);
     this.#inbox = new Inbox(
       this.#joiner,
       this.heads,

@@ -25,6 +25,7 @@ function sourcesOf(): Writable<MetricSources> {
     adoption: { addresses: 0, adoptions: 0 },
     replication: { lag: 1500, unackedRecords: 2, stalled: false },
     state: 'active',
+    store: undefined,
     commitLatency: { bounds: [100, 1000], counts: [0, 0, 0], sum: 0 },
     resources: { intakes: 3 },
     pools: [
@@ -172,6 +173,21 @@ test('health is ok until a peer is away or replication stalls', async () => {
     reasons: ['member b is suspected'],
     peers: [{ name: 'b', state: 'suspected' }],
   });
+});
+
+test('a store that is unreachable, or not complete, is visible', async () => {
+  const sources = sourcesOf();
+  const seen = (): unknown[] => {
+    const { status, reasons } = healthOf(sources);
+    return [status, ...reasons];
+  };
+  sources.store = { reachable: false, complete: false };
+  expect(seen()).toEqual(['degraded', 'the store is unreachable']);
+  expect(await createMetrics(sources).text()).toContain('suture_store_up 0\n');
+  sources.store = { reachable: true, complete: false };
+  expect(seen()).toEqual(['degraded', 'the store does not have every record yet']);
+  sources.store = { reachable: true, complete: true };
+  expect(seen()).toEqual(['ok']);
 });
 
 test('HEAD has no body, other methods and paths are refused', async () => {

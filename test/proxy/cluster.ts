@@ -15,6 +15,7 @@ import { type ProxyConfig, parseProxyConfig } from '../../src/proxy/config.ts';
 import type { DrainOutcome } from '../../src/proxy/drain.ts';
 import { ProxyMember } from '../../src/proxy/proxy.ts';
 import { ACTIVE } from '../../src/replication/member.ts';
+import { MemoryServer, MemoryStore } from '../../src/replication/store/memory.ts';
 import { type SimulatedPort, Simulation } from '../../src/sim/index.ts';
 import { MAX_FLOW_BYTES } from '../../src/splice/form.ts';
 import { isSourceTaken } from '../../src/splice/join.ts';
@@ -69,6 +70,8 @@ export interface ClusterOptions {
   readonly timestamps?: boolean;
   /** Whether each packet of clients and backends comes to a member by chance. */
   readonly spray?: boolean;
+  /** Whether records are kept in a store, too. */
+  readonly store?: boolean;
 }
 
 export function configuration(options: ClusterOptions): ProxyConfig {
@@ -93,6 +96,7 @@ services:
   - { name: web, address: [${VIRTUAL}, "${VIRTUAL6}"], port: 80, protocol: http, headTimeoutMs: 5000, maxHeadBytes: 1024, routes: [{ pool: web }] }
   - { name: mail, address: [${VIRTUAL}, "${VIRTUAL6}"], port: 25, protocol: tcp, pool: mail }
 splice: { lingerMs: 500, idleTimeoutMs: 10000, maxRecords: ${maxRecords} }
+${options.store === true ? 'store: { url: "redis://simulated", ttlMs: 60000 }' : ''}
 `;
   return parseProxyConfig(text, 'simulated.yaml');
 }
@@ -115,6 +119,8 @@ export class Cluster {
   readonly ports = new Map<Name, SimulatedPort>();
   /** What became of drains. */
   readonly drained = new Map<Name, DrainOutcome>();
+  /** What all members keep their records in, if they do. */
+  readonly store: MemoryServer;
   /** Members that do not breathe at the moment. */
   readonly #paused = new Set<ProxyMember>();
   /** What members are started with. */
@@ -150,6 +156,8 @@ export class Cluster {
     this.#proxied = new Set([VIRTUAL, VIRTUAL6, ...sources].map(addressOf));
     this.config = configuration(options);
     this.simulation = new Simulation(seed);
+    this.store = new MemoryServer(this.simulation.clock);
+    this.store.latency = 200;
     for (const name of this.config.members.keys()) this.start(name as Name);
     for (const number of [31, 32]) {
       const host = this.#host(number, (segment) => this.#fromBackend(segment));
@@ -199,6 +207,7 @@ export class Cluster {
       logger: silentLogger,
       clock: this.simulation.clock,
       random: seededRandom(++this.#seed),
+      store: (_, { clock, timers }) => new MemoryStore(this.store, clock, timers),
     });
     this.members.set(name, member);
     this.ports.set(name, port);
