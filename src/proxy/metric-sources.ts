@@ -44,6 +44,10 @@ export interface PeerView {
   readonly alive: boolean;
   /** Silence after which it is suspected now. */
   readonly suspectAfter: Micros;
+  /** Datagrams that it has not acknowledged. */
+  readonly backlog: number;
+  /** 0 while none was measured. */
+  readonly roundTrip: Micros;
 }
 
 export interface ReplicationView {
@@ -53,6 +57,16 @@ export interface ReplicationView {
   readonly unackedRecords: number;
   /** Whether the lag is so long that replication counts as stalled. */
   readonly stalled: boolean;
+  /** How often it began to stall. */
+  readonly stalls: number;
+  /** Records and deletions that are not known to be with everybody. */
+  readonly undecided: number;
+  /** Records that this member wanted to commit, and those that it could not. */
+  readonly commits: number;
+  readonly commitsFailed: number;
+  /** Number of this member's view of the cluster, and how many serve in it. */
+  readonly view: number;
+  readonly activeMembers: number;
 }
 
 export interface AdoptionView {

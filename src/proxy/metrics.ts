@@ -90,6 +90,12 @@ export function createMetrics(sources: MetricSources): Metrics {
     ['peer'],
     () => sources.peers.map(({ name, suspectAfter }) => [{ peer: name }, suspectAfter / SECOND]),
   );
+  gauge('suture_peer_backlog', 'Datagrams that each peer has not acknowledged.', ['peer'], () =>
+    sources.peers.map(({ name, backlog }) => [{ peer: name }, backlog]),
+  );
+  gauge('suture_peer_round_trip_seconds', 'Smoothed round trip to each peer.', ['peer'], () =>
+    sources.peers.map(({ name, roundTrip }) => [{ peer: name }, roundTrip / SECOND]),
+  );
   gauge('suture_adopted_addresses', "Dead members' addresses that this member has.", [], () => [
     [{}, sources.adoption.addresses],
   ]);
@@ -117,6 +123,28 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('suture_store_complete', '1 while the store has every record, else 0.', [], () =>
     sources.store === undefined ? [] : [[{}, Number(sources.store.complete)]],
   );
+  counter('suture_replication_stalls_total', 'Times that replication stalled.', [], () => [
+    [{}, sources.replication.stalls],
+  ]);
+  gauge(
+    'suture_replication_undecided',
+    'Records and deletions that are not known to be with every live peer.',
+    [],
+    () => [[{}, sources.replication.undecided]],
+  );
+  counter('suture_commits_total', 'Records that this member committed.', ['result'], () => {
+    const { commits, commitsFailed } = sources.replication;
+    return [
+      [{ result: 'begun' }, commits],
+      [{ result: 'failed' }, commitsFailed],
+    ];
+  });
+  gauge('suture_view_number', "Number of this member's view of the cluster.", [], () => [
+    [{}, sources.replication.view],
+  ]);
+  gauge('suture_view_members', 'Members that serve, in the eyes of this one.', [], () => [
+    [{}, sources.replication.activeMembers],
+  ]);
   gauge('suture_resources', 'What the member has in use, by kind.', ['kind'], () =>
     labelled('kind', sources.resources),
   );

@@ -29,6 +29,7 @@ import { Pins } from './pins.ts';
 import { type PoolEntry, updatePools } from './pools.ts';
 import { Service, type ServiceContext } from './service.ts';
 import { Splices } from './splices.ts';
+import { StallAlarm } from './stall-alarm.ts';
 
 export interface ProxyMemberOptions {
   readonly config: ProxyConfig;
@@ -67,6 +68,8 @@ export class ProxyMember {
   readonly #services: Service[];
   readonly #discovery: Discovery;
   readonly #spliceTimer = new Timer(() => {});
+  /** Says when replication does not get on. */
+  readonly stallAlarm: StallAlarm;
   readonly #patiences: Patiences;
   readonly #cookies: Cookies;
   readonly #issuers: { readonly self: number; count: number };
@@ -83,6 +86,7 @@ export class ProxyMember {
     this.config = config;
     this.member = options.member;
     this.#self = [...config.members.keys()].indexOf(options.member);
+    this.stallAlarm = new StallAlarm(logger);
     this.#patiences = new Patiences(millis(config.cluster.suspectAfterMs));
     const mac = mustParseMac(own.mac);
     this.host = new Host({ link, mac, clock, random, tcp: { receiveLimit: RECEIVE_LIMIT } });
@@ -381,7 +385,12 @@ export class ProxyMember {
     this.splices.splicer.flush();
     this.splices.splicer.run(now);
     this.#drain?.step(now);
-    this.#replicator?.flush(now);
+    const { stallAlarm } = this;
+    const replicator = this.#replicator;
+    if (replicator !== undefined) {
+      replicator.flush(now);
+      stallAlarm.look(replicator.lag(now), replicator.unacked, now);
+    }
     const { nextAt } = this.splices.splicer;
     if (nextAt !== NEVER) this.host.timers.set(this.#spliceTimer, nextAt);
   }

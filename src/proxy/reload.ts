@@ -86,6 +86,7 @@ function fixedDifferences(from: ProxyConfig, to: ProxyConfig, self: string): Dif
     fix(['splice', key], from.splice[key], to.splice[key]);
   }
   fix(['store'], from.store, to.store);
+  fix(['store'], from.store, to.store);
   fix(['user'], from.user, to.user);
   fix(['adminToken'], from.adminToken, to.adminToken);
   return found;

@@ -1,12 +1,8 @@
 // What the metrics and the health report read of a proxy, at the moment of a scrape.
-import { SECOND } from '../env/clock.ts';
 import { LATENCY_BOUNDS } from '../replication/counters.ts';
 import { ACTIVE, JOINING, LEAVING } from '../replication/member.ts';
 import type { Counters, MetricSources } from './metric-sources.ts';
 import type { ProxyMember } from './proxy.ts';
-
-/** Older unacknowledged messages mean that replication stalls. */
-const STALLED = SECOND;
 
 /**
  * Counters only grow, and what is left of a difference does not when what it lacks was counted first: packets
@@ -85,22 +81,32 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
       };
     },
     get peers() {
-      return (proxy.replicator?.peers ?? []).map(({ name, status, suspectAfter }) => ({
-        name,
-        state: status,
-        alive: status === 'live',
-        suspectAfter,
-      }));
+      return (proxy.replicator?.peers ?? []).map(
+        ({ name, status, suspectAfter, backlog, roundTrip }) => ({
+          name,
+          state: status,
+          alive: status === 'live',
+          suspectAfter,
+          backlog,
+          roundTrip,
+        }),
+      );
     },
     get adoption() {
       return { addresses: holdings.adopted, adoptions: holdings.adoptions };
     },
     get replication() {
-      const lag = proxy.replicator?.lag(host.clock.now()) ?? 0;
+      const { replicator, stallAlarm } = proxy;
       return {
-        lag,
-        unackedRecords: proxy.replicator?.unacked ?? 0,
-        stalled: lag > STALLED,
+        lag: replicator?.lag(host.clock.now()) ?? 0,
+        unackedRecords: replicator?.unacked ?? 0,
+        stalled: stallAlarm.isOn,
+        stalls: stallAlarm.stalls,
+        undecided: replicator?.undecided ?? 0,
+        commits: replicator?.counters.commits ?? 0,
+        commitsFailed: replicator?.counters.commitsFailed ?? 0,
+        view: replicator?.currentView.number ?? 0,
+        activeMembers: replicator?.currentView.active.length ?? 0,
       };
     },
     get store() {

@@ -53,6 +53,8 @@ export interface ReplicationCounters {
   suspicions: number;
   /** Suspicions for silence that the peer turned out to live through. */
   suspicionsFalse: number;
+  /** Times that this member gave way to one that it does not hear and others do. */
+  partialPartitions: number;
   /** Peers that left in order. */
   departures: number;
   fencesOut: number;
@@ -96,6 +98,7 @@ export const replicationCounters = (): ReplicationCounters => ({
   probesOut: 0,
   suspicions: 0,
   suspicionsFalse: 0,
+  partialPartitions: 0,
   departures: 0,
   fencesOut: 0,
   fencesIn: 0,

@@ -2,7 +2,7 @@
  * Who lives: heartbeats, suspicion, and what becomes of two members that each hold the other for dead.
  * A life that was declared over never comes back; the process behind it must start a new one.
  */
-import type { Micros } from '../env/clock.ts';
+import { type Micros, SECOND } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import { Timer, type Timers } from '../env/timers.ts';
 import type { ReplicationCounters } from './counters.ts';
@@ -19,6 +19,9 @@ import type { View } from './takeover.ts';
 const PROBE_AFTER_BEATS = 1.5;
 /** And again so often until it is suspected. */
 const PROBES = 6;
+
+/** Who does not hear a member that others hear gives way after this. */
+const UNHEARD: Micros = SECOND;
 
 export interface MembershipOptions {
   readonly self: number;
@@ -191,6 +194,7 @@ export class Membership {
         peer.viewNumber = messages.heartbeatView(view, at);
         peer.adopted = messages.heartbeatAdopted(view, at);
         peer.members = messages.heartbeatMembers(view, at);
+        if (peer.status === 'live') this.#giveWay(messages.heartbeatActive(view, at), now);
         this.#events.beat(now);
       }
       at = messages.messageEnd(view, at);
@@ -252,6 +256,32 @@ export class Membership {
     this.#events.beat(now);
   }
 
+  /**
+   * Two members that do not hear each other while a third hears both cannot both serve: what one commits the other
+   * does not learn. The one with the higher id goes, and comes in again when it hears all.
+   * @param active who serves in the eyes of another
+   */
+  #giveWay(active: readonly number[], now: Micros): void {
+    const { self, incarnation, counters, logger } = this.#options;
+    if (this.#state === JOINING || this.#mesh.closed) return;
+    for (const other of this.#mesh.peers) {
+      if (other.id > self) return;
+      if (other.isUp || !active.includes(other.id)) {
+        other.unheardSince = undefined;
+        continue;
+      }
+      other.unheardSince ??= now;
+      if (now - other.unheardSince < Math.max(UNHEARD, 4 * other.patience.most)) continue;
+      counters.partialPartitions++;
+      logger.error(
+        { peer: other.member.name },
+        'a member that this one does not hear lives: this one gives way',
+      );
+      this.#events.fenced(incarnation, now);
+      return;
+    }
+  }
+
   #departed(peer: Peer, now: Micros): void {
     this.#options.counters.departures++;
     this.#options.logger.info({ peer: peer.member.name }, 'member left');
@@ -303,7 +333,8 @@ export class Membership {
   #hello(): Datagram {
     const datagram = this.#mesh.control();
     const members = this.#mesh.peers.filter((peer) => peer.isUp).map((peer) => peer.id);
-    messages.writeHeartbeat(datagram, this.#view.number, this.adopted, members);
+    const { number, active } = this.#view;
+    messages.writeHeartbeat(datagram, number, this.adopted, members, active);
     return datagram;
   }
 

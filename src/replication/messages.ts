@@ -60,6 +60,8 @@ export const SNAPSHOT_END = 23;
 export const WITHDRAW = 24;
 export const SEEN = 25;
 
+/** Lists of ids in a heartbeat. */
+const HEARTBEAT_LISTS = 3;
 /** HEAD: length of the flow (1), of the facts (1), offset (4), flow, facts, bytes of the head. */
 const HEAD_FIXED = 6;
 const MAX_FLOW_BYTES = MAX_KEY_BYTES - EPOCH_BYTES;
@@ -132,10 +134,12 @@ function isValidMessage(view: DataView, at: number, end: number): boolean {
 }
 
 function isValidHeartbeat(view: DataView, at: number, end: number): boolean {
-  if (end - at < 6) return false;
-  const adopted = view.getUint8(at + 4);
-  const membersAt = at + 5 + adopted;
-  return membersAt < end && membersAt + 1 + view.getUint8(membersAt) === end;
+  let next = at + 4;
+  for (let list = 0; list < HEARTBEAT_LISTS; list++) {
+    if (next >= end) return false;
+    next += 1 + view.getUint8(next);
+  }
+  return next === end;
 }
 
 /** Whether the payload begins with a ticket. */
@@ -150,17 +154,20 @@ export const proposedAt = (at: number): number => payloadAt(at) + TICKET_BYTES +
 /** DELETE: ticket (4), key. */
 export const deletedAt = (at: number): number => payloadAt(at) + TICKET_BYTES;
 
-/** HEARTBEAT: number of the sender's view (4), the members it adopted, the members it replicates to. */
+/** HEARTBEAT: number of the sender's view, the members it adopted, those that are up for it, those of its view. */
 export const heartbeatView = (view: DataView, at: number): number => view.getUint32(payloadAt(at));
-export const heartbeatAdopted = (view: DataView, at: number): number[] =>
-  readIds(view, payloadAt(at) + 4);
-export function heartbeatMembers(view: DataView, at: number): number[] {
-  const adoptedAt = payloadAt(at) + 4;
-  return readIds(view, adoptedAt + 1 + view.getUint8(adoptedAt));
-}
+export const heartbeatAdopted = (view: DataView, at: number): number[] => readIds(view, at, 0);
+export const heartbeatMembers = (view: DataView, at: number): number[] => readIds(view, at, 1);
+export const heartbeatActive = (view: DataView, at: number): number[] => readIds(view, at, 2);
 
-const readIds = (view: DataView, at: number): number[] =>
-  Array.from({ length: view.getUint8(at) }, (_, index) => view.getUint8(at + 1 + index));
+/** The ids in one of the lists of a heartbeat. */
+function readIds(view: DataView, at: number, list: number): number[] {
+  let start = payloadAt(at) + 4;
+  for (let before = 0; before < list; before++) start += 1 + view.getUint8(start);
+  return Array.from({ length: view.getUint8(start) }, (_, index) =>
+    view.getUint8(start + 1 + index),
+  );
+}
 
 /** FENCED: the latest incarnation of the receiver that the sender declared over, the sender's evidence. */
 export const fencedFloor = (view: DataView, at: number): Incarnation => ({
@@ -228,13 +235,15 @@ export function writeHeartbeat(
   viewNumber: number,
   adopted: readonly number[],
   members: readonly number[],
+  active: readonly number[],
 ): void {
-  let at = begin(datagram, HEARTBEAT, 6 + adopted.length + members.length);
+  const ids = adopted.length + members.length + active.length;
+  let at = begin(datagram, HEARTBEAT, 4 + HEARTBEAT_LISTS + ids);
   datagram.view.setUint32(at, viewNumber);
   at += 4;
-  for (const ids of [adopted, members]) {
-    datagram.view.setUint8(at++, ids.length);
-    for (const id of ids) datagram.view.setUint8(at++, id);
+  for (const list of [adopted, members, active]) {
+    datagram.view.setUint8(at++, list.length);
+    for (const id of list) datagram.view.setUint8(at++, id);
   }
 }
 

@@ -56,6 +56,8 @@ export class Peer {
   helloDue = false;
   /** It was suspected for its silence, and was not heard since. */
   accused = false;
+  /** Since when another member says that this one lives, which we do not hear. */
+  unheardSince: Micros | undefined = undefined;
   /** When an authentic datagram of its session or candidate came last. */
   heardAt: Micros = Number.NEGATIVE_INFINITY;
   /** When whatever waits to be sent goes out, though nobody waits for it. */

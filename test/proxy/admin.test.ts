@@ -21,9 +21,21 @@ function sourcesOf(): Writable<MetricSources> {
     },
     drops: { checksum: 3 },
     splices: { active: 4, opened: 10, closed: 6 },
-    peers: [{ name: 'b', state: 'alive', alive: true, suspectAfter: 30_000 }],
+    peers: [
+      { name: 'b', state: 'alive', alive: true, suspectAfter: 30_000, backlog: 3, roundTrip: 250 },
+    ],
     adoption: { addresses: 0, adoptions: 0 },
-    replication: { lag: 1500, unackedRecords: 2, stalled: false },
+    replication: {
+      lag: 1500,
+      unackedRecords: 2,
+      stalled: false,
+      stalls: 1,
+      undecided: 5,
+      commits: 9,
+      commitsFailed: 2,
+      view: 4,
+      activeMembers: 2,
+    },
     state: 'active',
     store: undefined,
     commitLatency: { bounds: [100, 1000], counts: [0, 0, 0], sum: 0 },
@@ -92,6 +104,16 @@ test('metrics are read when they are asked for', async () => {
     'suture_replication_lag_seconds 0.0015',
     'suture_replication_unacked_records 2',
     'suture_replication_stalled 0',
+    'suture_replication_stalls_total 1',
+    'suture_replication_undecided 5',
+    'suture_commits_total{result="begun"} 9',
+    'suture_commits_total{result="failed"} 2',
+    'suture_view_number 4',
+    'suture_view_members 2',
+    'suture_state{state="active"} 1',
+    'suture_state{state="leaving"} 0',
+    'suture_peer_backlog{peer="b"} 3',
+    'suture_peer_round_trip_seconds{peer="b"} 0.00025',
     'suture_resources{kind="intakes"} 3',
     'suture_backend_connects_total{pool="web",backend="10.1.0.31:80",result="refused"} 0',
     'suture_http_heads_total{result="400"} 1',
@@ -102,7 +124,9 @@ test('metrics are read when they are asked for', async () => {
   }
 
   sources.pools[0].refused(sources.pools[0].backends[0]);
-  sources.peers = [{ name: 'b', state: 'suspected', alive: false, suspectAfter: 60_000 }];
+  sources.peers = [
+    { name: 'b', state: 'suspected', alive: false, suspectAfter: 60_000, backlog: 0, roundTrip: 0 },
+  ];
   sources.adoption = { addresses: 2, adoptions: 1 };
   sources.commitLatency = { bounds: [100, 1000], counts: [2, 1, 1], sum: 5350 };
   const second = (await ask(server, { path: '/metrics' })).body.split('\n');
@@ -161,13 +185,16 @@ test('health is ok until a peer is away or replication stalls', async () => {
     splices: 4,
     adoptedAddresses: 0,
   });
-  sources.replication = { lag: 1e7, unackedRecords: 9, stalled: true };
+  const calm = sources.replication;
+  sources.replication = { ...calm, lag: 1e7, unackedRecords: 9, stalled: true };
   expect(await health()).toMatchObject({
     status: 'degraded',
     reasons: ['replication stalls: 10000 ms behind'],
   });
-  sources.replication = { lag: 0, unackedRecords: 0, stalled: false };
-  sources.peers = [{ name: 'b', state: 'suspected', alive: false, suspectAfter: 60_000 }];
+  sources.replication = calm;
+  sources.peers = [
+    { name: 'b', state: 'suspected', alive: false, suspectAfter: 60_000, backlog: 0, roundTrip: 0 },
+  ];
   expect(await health()).toMatchObject({
     status: 'degraded',
     reasons: ['member b is suspected'],

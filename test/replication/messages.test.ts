@@ -50,7 +50,7 @@ describe('bodies', () => {
 
   test('numbered and unnumbered messages do not mix', () => {
     const datagram = new Datagram();
-    messages.writeHeartbeat(datagram, 1, [], []);
+    messages.writeHeartbeat(datagram, 1, [], [], []);
     expect(isValid(datagram, false)).toBe(true);
     expect(isValid(datagram, true)).toBe(false);
     messages.writeKept(datagram, messages.DELETE, 1, new Uint8Array(16));
@@ -127,13 +127,14 @@ describe('what is written is read', () => {
   test('heartbeat', () => {
     const ids = fc.uniqueArray(fc.nat(255), { maxLength: 255 });
     fc.assert(
-      fc.property(uint32, ids, ids, (view, adopted, members) => {
+      fc.property(uint32, ids, ids, ids, (view, adopted, members, active) => {
         const datagram = new Datagram();
-        messages.writeHeartbeat(datagram, view, adopted, members);
+        messages.writeHeartbeat(datagram, view, adopted, members, active);
         expect(isValid(datagram, false)).toBe(true);
         expect(messages.heartbeatView(datagram.view, START)).toBe(view);
         expect(messages.heartbeatAdopted(datagram.view, START)).toEqual(adopted);
         expect(messages.heartbeatMembers(datagram.view, START)).toEqual(members);
+        expect(messages.heartbeatActive(datagram.view, START)).toEqual(active);
       }),
     );
   });
