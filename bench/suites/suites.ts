@@ -3,11 +3,14 @@ import type { Suite } from '../harness/suite.ts';
 import { bulk } from './bulk.ts';
 import { cpu } from './cpu.ts';
 import { endpoint } from './endpoint.ts';
+import { failover } from './failover.ts';
 import { keepalive } from './keepalive.ts';
 import { latency } from './latency.ts';
 import { rate } from './rate.ts';
 import { replication } from './replication.ts';
+import { scale } from './scale.ts';
 import { spliceVsRelay } from './splice-vs-relay.ts';
+import { table } from './table.ts';
 
 export const SUITES: readonly Suite[] = [
   bulk,
@@ -16,6 +19,9 @@ export const SUITES: readonly Suite[] = [
   latency,
   spliceVsRelay,
   replication,
+  failover,
+  scale,
+  table,
   endpoint,
   cpu,
 ];

@@ -1,17 +1,15 @@
-// How fast one core translates, and what a flow costs in memory.
+// How fast one core translates, what a flow costs in memory, and what the table's operations cost.
 //
-//   node bench/kernels/splice.ts [flows...]
+//   scripts/with-node bench/kernels/table.ts FLOWS      prints one object, see `Figures`
 //
-// Each operation is the whole fast path of one full-sized segment: lookup, rewrite, life cycle, counters,
+// A translated packet takes the whole fast path of one full-sized segment: lookup, rewrite, life cycle, counters,
 // and a network that takes the frame and does nothing. Packets come from either end at random, and take
 // the flows in turn, or in random order, so that with a million flows every packet waits for memory.
-// The engine's budget for inlining decides much; this gives it room:
-//
-//   node --max-inlined-bytecode-size-cumulative=4000 --max-inlined-bytecode-size=1000 bench/kernels/splice.ts
-import { bench, do_not_optimize, run } from 'mitata';
+import { do_not_optimize, measure } from 'mitata';
 import { seededRandom } from '../../src/env/random.ts';
 import { fromIpv4 } from '../../src/ip/address.ts';
 import { Frame } from '../../src/link/frame.ts';
+import { IPV4_FORM } from '../../src/splice/form.ts';
 import { RECOVERY_NONE, type SpliceRecord } from '../../src/splice/record.ts';
 import { rewriteIpv4 } from '../../src/splice/rewrite.ts';
 import { readSegment, Segment } from '../../src/splice/segment.ts';
@@ -145,44 +143,99 @@ function rewrites(splicer: Splicer): () => number {
   };
 }
 
-function build(flows: number): Splicer {
-  const table = new SpliceTable({ maximum: flows, random: seededRandom(1) });
+/** What is printed. */
+export interface Figures {
+  /** Million packets a second: flows in turn, flows in random order, and the rewrite without the lookup. */
+  readonly rate: number;
+  readonly random: number;
+  readonly alone: number;
+  /** Bytes a flow: slots and index, with what is free among them. */
+  readonly size: number;
+  /** Microseconds a flow. */
+  readonly insert: number;
+  readonly slowestInsert: number;
+  readonly lookup: number;
+  readonly delete: number;
+  /** Both sides of a snapshot: the record is read here and put into another table. */
+  readonly snapshot: number;
+}
+
+/** Median microseconds of one of a batch. */
+async function microsEach(batch: () => number): Promise<number> {
+  // The first calls are slow, since the engine has not compiled them yet.
+  for (let call = 0; call < 20; call++) do_not_optimize(batch());
+  const { p50 } = await measure(() => do_not_optimize(batch()), {
+    min_cpu_time: 200 * 1e6,
+    batch_samples: 1,
+  });
+  return p50 / 1_000 / BATCH;
+}
+
+function lookups({ table }: Splicer, order: Uint32Array): () => number {
+  const key = new Uint32Array(IPV4_FORM.keyWords);
+  const { words, slotWords } = table;
+  let next = 0;
+  return () => {
+    let found = 0;
+    for (let packet = 0; packet < BATCH; packet++) {
+      const start = order[next] * slotWords;
+      if (++next === order.length) next = 0;
+      for (let word = 0; word < key.length; word++) key[word] = words[start + word];
+      found += table.find(key, 0);
+    }
+    return found;
+  };
+}
+
+const micros = (began: number): number => (performance.now() - began) * 1_000;
+const tableFor = (maximum: number): SpliceTable =>
+  new SpliceTable({ maximum, random: seededRandom(1) });
+
+async function figures(flows: number): Promise<Figures> {
+  const table = tableFor(flows);
   const splicer = new Splicer({
     table,
     network: { resolve: () => 1, transmit: (_frame, hop) => hop === 1 },
   });
+  // The making of a record's object is not the table's.
+  let insert = 0;
   let slowest = 0;
-  const started = performance.now();
   for (let flow = 0; flow < flows; flow++) {
-    const before = performance.now();
-    if (table.insert(recordOf(flow), 0) < 0) throw new Error(`record ${flow} was refused`);
-    slowest = Math.max(slowest, performance.now() - before);
+    const record = recordOf(flow);
+    const began = performance.now();
+    if (table.insert(record, 0) < 0) throw new Error(`record ${flow} was refused`);
+    const took = micros(began);
+    insert += took;
+    slowest = Math.max(slowest, took);
   }
-  const each = ((performance.now() - started) * 1_000) / flows;
-  console.log(
-    `${flows} flows: ${table.bytesPerRecord.toFixed(1)} bytes a flow, ` +
-      `insertion ${each.toFixed(2)} us, the slowest ${slowest.toFixed(1)} ms`,
-  );
-  return splicer;
+  const size = table.bytesPerRecord;
+  const random = orderOf(flows, true);
+  const rate = 1 / (await microsEach(traffic(splicer, orderOf(flows, false))));
+  const shuffled = 1 / (await microsEach(traffic(splicer, random)));
+  const alone = 1 / (await microsEach(rewrites(splicer)));
+  const lookup = await microsEach(lookups(splicer, random));
+  const snapshot = snapshotOf(table, flows) / flows;
+  const began = performance.now();
+  for (let flow = 0; flow < flows; flow++) table.remove(random[flow]);
+  return {
+    ...{ rate, random: shuffled, alone, lookup, snapshot },
+    size,
+    insert: insert / flows,
+    slowestInsert: slowest,
+    delete: micros(began) / flows,
+  };
 }
 
-const asked = process.argv.slice(2).map(Number);
-const sizes = asked.length > 0 ? asked : [1_000, 1_000_000];
-for (const flows of sizes) {
-  const splicer = build(flows);
-  const measured: [string, () => number][] = [
-    ['the rewrite alone', rewrites(splicer)],
-    ['in turn', traffic(splicer, orderOf(flows, false))],
-    ['in random order', traffic(splicer, orderOf(flows, true))],
-  ];
-  for (const [what, batch] of measured) {
-    bench(`${flows} flows, ${what}`, () => do_not_optimize(batch()));
+function snapshotOf(from: SpliceTable, flows: number): number {
+  const to = tableFor(flows);
+  const bytes = new Uint8Array(IPV4_FORM.recordBytes);
+  const view = new DataView(bytes.buffer);
+  const began = performance.now();
+  for (let slot = from.nextUsed(0); slot >= 0; slot = from.nextUsed(slot + 1)) {
+    from.copyRecord(slot, bytes, 0);
+    if (to.insertEncoded(view, 0, 0) < 0) throw new Error(`record ${slot} was refused`);
   }
+  return micros(began);
 }
-const { benchmarks } = await run();
-console.log(`million packets a second (of ${BATCH} at a time)`);
-for (const { alias, runs } of benchmarks) {
-  const { min, p50 } = runs[0].stats ?? { min: Number.NaN, p50: Number.NaN };
-  const rate = (nanoseconds: number): string => ((BATCH * 1_000) / nanoseconds).toFixed(1);
-  console.log(`${alias}: median ${rate(p50)}, best ${rate(min)}`);
-}
+
+process.stdout.write(`${JSON.stringify(await figures(Number(process.argv[2] ?? 1_000)))}\n`);

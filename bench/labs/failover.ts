@@ -1,0 +1,129 @@
+// Where proxies fail: two of ours behind one next hop, three of ours over which the router sprays packets, and two
+// HAProxies that share an address by VRRP; between the same client and the same server.
+import { join } from 'node:path';
+import type { TopologyInput } from '../../src/lab/topology.ts';
+
+export const PORT = 7_000;
+export const FIRST_HAPROXY = 'h1';
+const SECOND_HAPROXY = 'h2';
+export const VRRP_ADDRESS = '10.1.0.100';
+
+/** A cluster of ours: its members, the number of the first, and where clients reach it. */
+export interface Cluster {
+  readonly members: readonly string[];
+  readonly first: number;
+  readonly address: string;
+  /** Where the members' source addresses lie, when the router sprays them. */
+  readonly sources?: string;
+}
+export const CLUSTERS = {
+  'suture-1': { members: ['a', 'b'], first: 11, address: '10.0.0.100' },
+  'suture-sprayed': {
+    ...{ members: ['c', 'd', 'e'], first: 13, address: '10.0.0.101' },
+    sources: '10.1.0.24/30',
+  },
+} as const satisfies Record<string, Cluster>;
+
+const BENCH = join(import.meta.dirname, '..');
+const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'];
+
+/** @param folder where the configurations of our clusters are: `NAME.yaml` */
+export function failoverTopology(contestants: readonly string[], folder: string): TopologyInput {
+  const clusters = Object.entries<Cluster>(CLUSTERS).filter(([name]) => contestants.includes(name));
+  const withHaproxy = contestants.includes('haproxy-keepalived');
+  return {
+    name: 'failover',
+    switches: { edge: {}, lan: {}, farm: {} },
+    hosts: {
+      client: {
+        interfaces: { eth0: { switch: 'edge', addresses: ['10.2.0.2/24'] } },
+        routes: [{ to: 'default', via: '10.2.0.1' }],
+      },
+      router: {
+        forward: true,
+        interfaces: {
+          eth0: { switch: 'edge', addresses: ['10.2.0.1/24'] },
+          eth1: { switch: 'lan', addresses: ['10.1.0.1/24'] },
+          eth2: { switch: 'farm', addresses: ['10.3.0.1/24'] },
+        },
+        routes: clusters.flatMap(([, cluster]) => routesOf(cluster)),
+      },
+      web: {
+        interfaces: { eth0: { switch: 'farm', addresses: ['10.3.0.31/24'] } },
+        routes: [{ to: 'default', via: '10.3.0.1' }],
+        run: [
+          {
+            name: 'stream',
+            command: [...NODE, join(BENCH, 'load/stream.ts'), 'serve', String(PORT)],
+            ready: { tcp: PORT },
+          },
+        ],
+      },
+      ...(withHaproxy
+        ? {
+            [FIRST_HAPROXY]: haproxyHost('10.1.0.31', 'first'),
+            [SECOND_HAPROXY]: haproxyHost('10.1.0.32', 'second'),
+          }
+        : {}),
+    },
+    proxies: Object.fromEntries(
+      clusters.flatMap(([name, { members }]) =>
+        members.map((member) => [
+          member,
+          { config: join(folder, `${name}.yaml`), switch: 'lan', readyTimeoutMs: 30_000 },
+        ]),
+      ),
+    ),
+  };
+}
+
+type Route = NonNullable<TopologyInput['hosts'][string]['routes']>[number];
+
+function routesOf({ members, first, address, sources }: Cluster): Route[] {
+  const hops = members.map((_, index) => `10.1.0.${first + index}`);
+  if (sources === undefined) return [{ to: address, via: hops[0] }];
+  return [address, sources].map((to) => ({ to, via: hops, spread: 'packet' }));
+}
+
+function haproxyHost(address: string, which: 'first' | 'second'): TopologyInput['hosts'][string] {
+  const pids = ['--pid', `/run/keepalived-${which}.pid`, '--vrrp_pid', `/run/vrrp-${which}.pid`];
+  return {
+    interfaces: { eth0: { switch: 'lan', addresses: [`${address}/24`] } },
+    routes: [{ to: 'default', via: '10.1.0.1' }],
+    run: [
+      {
+        name: 'haproxy',
+        command: ['haproxy', '-L', which, '-db', '-f', join(BENCH, 'contestants/haproxy-vrrp.cfg')],
+        ready: { tcp: PORT },
+      },
+      {
+        name: 'keepalived',
+        command: [
+          ...['keepalived', '--dont-fork', '--log-console', '--vrrp', '--config-id', which],
+          ...['--use-file', join(BENCH, 'contestants/keepalived.conf'), ...pids],
+        ],
+      },
+    ],
+  };
+}
+
+/** JSON is YAML. */
+export function failoverConfiguration(name: keyof typeof CLUSTERS): string {
+  const { members, first, address }: Cluster = CLUSTERS[name];
+  const member = (index: number): object => ({
+    mesh: `10.1.0.${first + 30 + index}`,
+    nextHop: `10.1.0.${first + index}`,
+    // 10.1.0.24/30 for the three that are sprayed.
+    sources: [`10.1.0.${first + (first === 13 ? 11 : 10) + index}`],
+    link: { tap: `suture-${members[index]}` },
+    admin: '127.0.0.1:9100',
+  });
+  return JSON.stringify({
+    cluster: { name, secret: 'a secret for the bench alone' },
+    network: { subnet: '10.1.0.0/24', gateway: '10.1.0.1' },
+    members: Object.fromEntries(members.map((each, index) => [each, member(index)])),
+    pools: { stream: { backends: [`10.3.0.31:${PORT}`] } },
+    services: [{ name: 'stream', address, port: PORT, protocol: 'tcp', pool: 'stream' }],
+    log: { level: 'info' },
+  });
+}

@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pidsOutside, Shares } from '../harness/share.ts';
+import { Stage } from '../harness/stage.ts';
+import type { Case, Effort, Samples, StageMaker, Suite, Turn } from '../harness/suite.ts';
+import {
+  BULK_PORT,
+  SERVICE,
+  scaleConfiguration,
+  scaleMembers,
+  scaleTopology,
+} from '../labs/scale.ts';
+import { iperf3 } from '../load/iperf3.ts';
+import { wrk } from '../load/wrk.ts';
+import { THROUGHPUT } from './bulk.ts';
+import { REQUESTS } from './rate.ts';
+
+/** Of one processor, for each proxy: four of them leave the two ends more than one processor. */
+const SHARE = 0.15;
+const COUNTS = [1, 2, 3, 4];
+const nameOf = (count: number): string => (count === 1 ? '1 proxy' : `${count} proxies`);
+
+/** Each turn has a testbed of its own: how many proxies there are is what differs. */
+const stage: StageMaker = {
+  name: 'scale',
+  open: async () => {
+    Shares.check();
+    return Stage.open({});
+  },
+};
+
+export const scale: Suite = {
+  name: 'scale',
+  summary: 'What more proxies add: 1 to 4, each held to a share of a processor',
+  explanation:
+    `Each proxy gets ${SHARE * 100} % of one processor (a control group with a period of 10 ms), as if it had a small machine of its own; ` +
+    'client, router and server share the rest. A proxy that has used its share stands still for the rest of the period, ' +
+    'which shows in a single connection more than in many. Many connections are spread by flow; the one sprayed ' +
+    'connection packet by packet, in both directions, which reorders it. Proxies have no real-time priority here: ' +
+    'it knows no shares.',
+  stage,
+  cases: (effort) => [
+    many(effort),
+    caseOf(effort, 'one connection, to the client', 'flow'),
+    caseOf(effort, 'one connection sprayed packet by packet, to the client', 'packet'),
+  ],
+};
+
+function many({ quick, seconds }: Effort): Case {
+  return {
+    name: '256 connections that stay, spread by flow',
+    contestants: COUNTS.filter((count) => !quick || count !== 3)
+      .slice(0, quick ? 2 : 4)
+      .map(nameOf),
+    metrics: [REQUESTS],
+    estimate: seconds + 4,
+    warmsUp: false,
+    measure: (turn) =>
+      play(turn, 'flow', async (own) => {
+        const options = { web: SERVICE, file: '1k', connections: 256, seconds } as const;
+        await wrk(own, { ...options, seconds: 1 });
+        return { requests: (await wrk(own, options)).rate };
+      }),
+  };
+}
+
+function caseOf({ quick, seconds }: Effort, name: string, spread: 'flow' | 'packet'): Case {
+  return {
+    name,
+    contestants: (quick ? COUNTS.slice(0, 2) : COUNTS).map(nameOf),
+    metrics: [THROUGHPUT],
+    estimate: seconds + 4,
+    warmsUp: false,
+    measure: (turn) =>
+      play(turn, spread, async (own) => {
+        const options = { address: SERVICE, port: BULK_PORT, toClient: true, seconds };
+        return { throughput: (await iperf3(own, options)).rate / 1e9 };
+      }),
+  };
+}
+
+async function play(
+  turn: Turn,
+  spread: 'flow' | 'packet',
+  load: (turn: Turn) => Promise<Samples>,
+): Promise<Samples> {
+  const count = Number.parseInt(turn.contestant, 10);
+  const folder = mkdtempSync(join(tmpdir(), 'suture-scale-'));
+  try {
+    const config = join(folder, 'proxy.yaml');
+    writeFileSync(config, scaleConfiguration(count));
+    writeFileSync(join(folder, '1k'), Buffer.alloc(1_024, 'suture '));
+    const topology = scaleTopology(count, spread, config, folder);
+    using shares = new Shares();
+    await using own = await Stage.open({ topology, folder });
+    const inside = await own.pids(scaleMembers(count));
+    for (const pid of pidsOutside(own.lab.pid, inside)) shares.hold(pid, SHARE);
+    return await load({ ...turn, stage: own });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
