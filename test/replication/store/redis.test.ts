@@ -1,50 +1,13 @@
 // The store against a real server: Debian's redis-server, started for this file on a port of its own.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { silentLogger } from '../../../src/env/logger.ts';
-import { findProgram } from '../../../src/lab/find-program.ts';
 import { RedisStore } from '../../../src/replication/store/redis.ts';
 import type { Entry, PutOutcome, ScanPage } from '../../../src/replication/store/store.ts';
+import { freePort, hasServer, kill, killAll, startServer } from './server.ts';
 import { numbered, sealer } from './world.ts';
 
-const program = findProgram('redis-server') ?? findProgram('valkey-server');
-if (program === undefined) console.warn('skipped: redis-server is not installed');
-
-const folder = mkdtempSync(join(tmpdir(), 'suture-store-'));
 const PASSWORD = 'for the tests only';
-const servers: ChildProcess[] = [];
 const stores: RedisStore[] = [];
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
-function startServer(port: number, ...more: string[]): ChildProcess {
-  const settings = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder];
-  const server = spawn(program ?? '', ['--port', String(port), ...settings, ...more], {
-    stdio: 'ignore',
-  });
-  servers.push(server);
-  return server;
-}
-
-async function kill(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const exited = once(server, 'exit');
-  server.kill('SIGKILL');
-  await exited;
-}
 
 function connect(port: number, password?: string): RedisStore {
   const url = `redis://127.0.0.1:${port}`;
@@ -76,61 +39,54 @@ const bytes = (value: Uint8Array | undefined): number[] | undefined => value && 
 
 afterEach(async () => {
   for (const store of stores.splice(0)) store.close();
-  for (const server of servers.splice(0)) await kill(server);
+  await killAll();
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test.skipIf(program === undefined)(
-  'a value is kept, found by both names, and removed',
-  async () => {
-    const port = await freePort();
-    startServer(port);
-    const store = connect(port);
-    await until(() => store.isUp);
-    const seal = sealer();
-    const record = numbered(1);
-    const entry = seal.seal(record, 1_700_000_000);
-    expect(await put(store, entry)).toBe('stored');
-    const found = await get(store, [...entry.names, 'test:c:nothing']);
-    expect(found?.map(bytes)).toEqual([bytes(entry.value), bytes(entry.value), undefined]);
-    expect(seal.open(found?.[0] ?? new Uint8Array())?.record).toEqual(record);
-    // Another record's removal changes nothing.
-    expect(await remove(store, entry, seal.identityOf(numbered(2)))).toBe(true);
-    expect((await get(store, entry.names))?.[1]).toBeDefined();
-    expect(await remove(store, entry, seal.identityOf(record))).toBe(true);
-    expect(await get(store, entry.names)).toEqual([undefined, undefined]);
-  },
-);
+test.skipIf(!hasServer)('a value is kept, found by both names, and removed', async () => {
+  const port = await freePort();
+  startServer(port);
+  const store = connect(port);
+  await until(() => store.isUp);
+  const seal = sealer();
+  const record = numbered(1);
+  const entry = seal.seal(record, 1_700_000_000);
+  expect(await put(store, entry)).toBe('stored');
+  const found = await get(store, [...entry.names, 'test:c:nothing']);
+  expect(found?.map(bytes)).toEqual([bytes(entry.value), bytes(entry.value), undefined]);
+  expect(seal.open(found?.[0] ?? new Uint8Array())?.record).toEqual(record);
+  // Another record's removal changes nothing.
+  expect(await remove(store, entry, seal.identityOf(numbered(2)))).toBe(true);
+  expect((await get(store, entry.names))?.[1]).toBeDefined();
+  expect(await remove(store, entry, seal.identityOf(record))).toBe(true);
+  expect(await get(store, entry.names)).toEqual([undefined, undefined]);
+});
 
-test.skipIf(program === undefined)(
-  'of two records the one with the higher epoch stays, whole',
-  async () => {
-    const port = await freePort();
-    startServer(port);
-    const store = connect(port);
-    await until(() => store.isUp);
-    const seal = sealer();
-    const record = numbered(1);
-    const later = record.slice();
-    later[48]++;
-    // The same way to the backend, another client.
-    new DataView(later.buffer).setUint16(8, 50_000);
-    const [first, second] = [seal.seal(record, 1), seal.seal(later, 1)];
-    expect(await put(store, first)).toBe('stored');
-    expect(await put(store, second)).toBe('stored');
-    expect(await put(store, first)).toBe('newer');
-    const names = [first.names[0], second.names[0], first.names[1]];
-    const values = [first.value, second.value, second.value];
-    expect((await get(store, names))?.map(bytes)).toEqual(values.map(bytes));
-    // Rubbish of a stranger is written over.
-    const other = seal.seal(numbered(3), 1);
-    const rubbish = { names: other.names, value: new Uint8Array(8) };
-    expect(await put(store, rubbish)).toBe('stored');
-    expect(await put(store, other)).toBe('stored');
-  },
-);
+test.skipIf(!hasServer)('of two records the one with the higher epoch stays, whole', async () => {
+  const port = await freePort();
+  startServer(port);
+  const store = connect(port);
+  await until(() => store.isUp);
+  const seal = sealer();
+  const record = numbered(1);
+  const later = record.slice();
+  later[48]++;
+  // The same way to the backend, another client.
+  new DataView(later.buffer).setUint16(8, 50_000);
+  const [first, second] = [seal.seal(record, 1), seal.seal(later, 1)];
+  expect(await put(store, first)).toBe('stored');
+  expect(await put(store, second)).toBe('stored');
+  expect(await put(store, first)).toBe('newer');
+  const names = [first.names[0], second.names[0], first.names[1]];
+  const values = [first.value, second.value, second.value];
+  expect((await get(store, names))?.map(bytes)).toEqual(values.map(bytes));
+  // Rubbish of a stranger is written over.
+  const other = seal.seal(numbered(3), 1);
+  const rubbish = { names: other.names, value: new Uint8Array(8) };
+  expect(await put(store, rubbish)).toBe('stored');
+  expect(await put(store, other)).toBe('stored');
+});
 
-test.skipIf(program === undefined)('values expire', async () => {
+test.skipIf(!hasServer)('values expire', async () => {
   const port = await freePort();
   startServer(port);
   const store = connect(port);
@@ -143,7 +99,7 @@ test.skipIf(program === undefined)('values expire', async () => {
   );
 });
 
-test.skipIf(program === undefined)(
+test.skipIf(!hasServer)(
   'a walk shows every name with a prefix, whatever it has in it',
   async () => {
     const port = await freePort();
@@ -173,7 +129,7 @@ test.skipIf(program === undefined)(
   },
 );
 
-test.skipIf(program === undefined)(
+test.skipIf(!hasServer)(
   'a server that dies is noticed, and used again when it is back',
   async () => {
     const port = await freePort();
@@ -195,7 +151,7 @@ test.skipIf(program === undefined)(
   },
 );
 
-test.skipIf(program === undefined)(
+test.skipIf(!hasServer)(
   'what waits for a server that hangs is answered when it goes on',
   async () => {
     const port = await freePort();
@@ -216,7 +172,7 @@ test.skipIf(program === undefined)(
   },
 );
 
-test.skipIf(program === undefined)(
+test.skipIf(!hasServer)(
   'a server that wants a password gets it; without it, it is of no use',
   async () => {
     const port = await freePort();
@@ -230,21 +186,18 @@ test.skipIf(program === undefined)(
   },
 );
 
-test.skipIf(program === undefined)(
-  'a server that has forgotten the scripts is told them again',
-  async () => {
-    const port = await freePort();
-    startServer(port);
-    const store = connect(port);
-    await until(() => store.isUp);
-    const { createClient } = await import('@redis/client');
-    const other = createClient({ url: `redis://127.0.0.1:${port}` });
-    await other.connect();
-    await other.scriptFlush();
-    await other.close();
-    expect(await put(store, sealer().seal(numbered(1), 1))).toBe('stored');
-  },
-);
+test.skipIf(!hasServer)('a server that has forgotten the scripts is told them again', async () => {
+  const port = await freePort();
+  startServer(port);
+  const store = connect(port);
+  await until(() => store.isUp);
+  const { createClient } = await import('@redis/client');
+  const other = createClient({ url: `redis://127.0.0.1:${port}` });
+  await other.connect();
+  await other.scriptFlush();
+  await other.close();
+  expect(await put(store, sealer().seal(numbered(1), 1))).toBe('stored');
+});
 
 test('a server that is not there costs nothing but itself', async () => {
   const store = connect(await freePort());
