@@ -231,3 +231,26 @@ test('a record of a connection whose backend has another one now is not used', (
   expect(a.splices.passed.framesToBackend).toBe(framesToBackend);
   expect(counted(cluster, 'dropConflicting')).toBe(1);
 });
+
+test('packets of one connection come to any member: who may takes the record back', () => {
+  const { cluster, client } = begin(TWO, { members: 3, spray: true });
+  cluster.until(() => client.heard.length >= response('/one/5000').length, 'the first response');
+  cluster.simulation.runFor(100 * MILLISECOND);
+  for (const { splices } of cluster.members.values()) splices.forgetAll();
+  cluster.until(() => client.closed, 'the client is done', 120 * SECOND);
+  expect(client.heard).toBe(TWO.hears);
+  expect([cluster.resets, cluster.violations]).toEqual([0, []]);
+  expect(counted(cluster, 'restored')).toBe(1);
+  settle(cluster);
+});
+
+test('all members die under a router that spreads packets', () => {
+  const run = begin(DOWNLOAD, { members: 3, spray: true });
+  const { cluster, client } = run;
+  cluster.until(() => client.heard.length > 50_000, 'a part of the response');
+  const names = killAll(cluster);
+  startAll(cluster, names);
+  cluster.until(() => client.closed, 'the client is done', 120 * SECOND);
+  expect(faultsOf(run, DOWNLOAD)).toEqual([]);
+  settle(cluster);
+});
