@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 import { MILLISECOND, type Micros, SECOND } from '../../src/env/clock.ts';
 import { silentLogger } from '../../src/env/logger.ts';
 import { below, type Random, seededRandom } from '../../src/env/random.ts';
+import { Timer } from '../../src/env/timers.ts';
 import { Host } from '../../src/host/host.ts';
 import {
   type Address,
@@ -223,10 +224,15 @@ export class Cluster {
   /** Has a member leave in order; it is gone when it is done. */
   drain(name: Name, limit: Micros = 10 * SECOND): void {
     const member = this.member(name);
-    member.drain(limit, (outcome) => {
-      this.drained.set(name, outcome);
+    const { timers, clock } = member.host;
+    const end = new Timer(() => {
       this.simulation.remove(member.host);
       this.members.delete(name);
+    });
+    member.drain(limit, (outcome) => {
+      this.drained.set(name, outcome);
+      // Its last words are on their way when this breath is over.
+      timers.set(end, clock.now() + MILLISECOND);
     });
   }
 

@@ -2,6 +2,8 @@
 import { expect, test } from 'vitest';
 import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
 
+import { Cluster, isServing } from './cluster.ts';
+import { request, response, type ScriptedClient } from './peers.ts';
 import { begin, faultsOf, type Scenario, scenarios } from './scenarios.ts';
 
 const MOMENTS = 12;
@@ -45,3 +47,106 @@ for (const scenario of scenarios) {
     });
   }
 }
+
+test('all members are restarted one after the other, and no request fails', () => {
+  const cluster = new Cluster({ members: 3 });
+  const { simulation } = cluster;
+  const asked: { readonly client: ScriptedClient; readonly path: string; readonly at: number }[] =
+    [];
+  const late: string[] = [];
+  /** Lets clients come while it waits. */
+  const until = (condition: () => boolean, what: string): void => {
+    for (let beat = 0; !condition(); beat++) {
+      if (beat > 2_000) throw new Error(`${what}: never`);
+      const size = beat % 10 === 0 ? 20_000 : 500;
+      const path = `/x${asked.length}/${size}`;
+      const client = cluster.connect([{ say: request(path) }], response(path).length);
+      asked.push({ client, path, at: simulation.clock.now() });
+      simulation.runFor(4 * MILLISECOND);
+      for (const { client: open, path: name, at } of asked.slice(-40)) {
+        if (!open.closed && simulation.clock.now() - at > PAUSE) late.push(name);
+      }
+    }
+  };
+  // One connection is there from the first to the last.
+  const first = response('/first/5000');
+  const last = response('/last/5000');
+  const kept = cluster.connect(
+    [
+      { say: request('/first/5000') },
+      { say: request('/last/5000'), heard: first.length, pause: 5 * SECOND },
+    ],
+    first.length + last.length,
+  );
+  for (const name of ['a', 'b', 'c'] as const) {
+    cluster.drain(name);
+    until(() => !cluster.members.has(name), `${name} has left`);
+    cluster.start(name);
+    until(() => isServing(cluster.member(name)), `${name} is back`);
+    const { replicator } = cluster.member(name);
+    until(() => replicator?.currentView.active.length === 3, 'all see it');
+  }
+  cluster.until(() => asked.every(({ client }) => client.closed), 'the clients are done');
+  const wrong = asked.filter(({ client, path }) => client.heard !== response(path));
+  expect(wrong.map(({ path }) => path)).toEqual([]);
+  expect(asked.length).toBeGreaterThan(100);
+  expect(late).toEqual([]);
+  expect(cluster.resets).toBe(0);
+  expect(cluster.violations).toEqual([]);
+  expect([...cluster.drained.values()].map(({ result }) => result)).toEqual(Array(3).fill('left'));
+  expect(kept.heard).toBe(first);
+  cluster.until(() => kept.closed, 'the last request is answered');
+  expect(kept.heard).toBe(first + last);
+  let departures = 0;
+  for (const { replicator } of cluster.members.values()) {
+    expect(replicator?.counters.suspicions).toBe(0);
+    departures += replicator?.counters.departures ?? 0;
+  }
+  // Each saw those leave that were restarted after itself.
+  expect(departures).toBe(3);
+});
+
+test('what is dead in the middle of its drain is taken over as ever', () => {
+  const found: string[] = [];
+  const [scenario] = scenarios;
+  for (let moment = 0; moment < 60; moment += 4) {
+    const run = begin(scenario);
+    const { cluster, client } = run;
+    cluster.simulation.runUntil(() => false, { maxEvents: moment });
+    cluster.drain('a');
+    cluster.simulation.runUntil(() => false, { maxEvents: moment % 7 });
+    if (cluster.members.has('a')) cluster.kill('a');
+    cluster.simulation.runUntil(() => client.closed, { maxTime: 20 * SECOND });
+    const wrong = faultsOf(run, scenario);
+    if (wrong.length > 0) found.push(`after ${moment}: ${wrong.join(', ')}`);
+  }
+  expect(found).toEqual([]);
+});
+
+test('the last member finishes what it has begun, and says what is lost', () => {
+  const cluster = new Cluster({ members: 1 });
+  const path = '/long/400000';
+  const client = cluster.connect([{ say: request(path) }], response(path).length);
+  cluster.until(() => client.heard.length > 1_000, 'it is spliced');
+  cluster.drain('a');
+  cluster.until(() => cluster.drained.has('a'), 'it has left');
+  expect(cluster.drained.get('a')).toMatchObject({ result: 'left', handedOver: false, lost: 1 });
+});
+
+test('a relay is finished, or cut at the limit', () => {
+  for (const [limit, result] of [
+    [10 * SECOND, 'left'],
+    [5 * MILLISECOND, 'late'],
+  ] as const) {
+    const cluster = new Cluster({ timestamps: false, families: [6] });
+    const path = '/long/4000000';
+    const client = cluster.connect([{ say: request(path) }], response(path).length);
+    cluster.until(() => client.heard.length > 1_000, 'it is relayed');
+    expect(cluster.member('a').counters.activeRelays).toBe(1);
+    cluster.drain('a', limit);
+    cluster.until(() => cluster.drained.has('a'), 'it has left');
+    const outcome = cluster.drained.get('a');
+    expect(outcome).toMatchObject({ result, handedOver: true, cut: result === 'late' ? 1 : 0 });
+    expect(client.heard === response(path)).toBe(result === 'left');
+  }
+});
