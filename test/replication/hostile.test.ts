@@ -4,6 +4,7 @@ import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
 import { below } from '../../src/env/random.ts';
 import { type Address, fromIpv4 } from '../../src/ip/address.ts';
 import { recordOf, SimCluster, UDP_PORT } from './cluster.ts';
+import { Traffic } from './traffic.ts';
 
 interface Recorded {
   from: Address;
@@ -165,6 +166,64 @@ describe('what was recorded', () => {
     expect(sim.settled(sim.members)).toBe(true);
     expect(first.fences).toEqual([]);
   });
+});
+
+test('a wire that changes, cuts and repeats a tenth of all changes no table', () => {
+  const sim = new SimCluster(7, 3, { suspectAfter: SECOND });
+  sim.startAll();
+  const { network } = sim;
+  network.passes = (from, to, payload) => {
+    if (below(network.random, 10) > 0) return true;
+    const damaged = payload.slice(0, 1 + below(network.random, payload.length));
+    damaged[below(network.random, damaged.length)] ^= 1 << below(network.random, 8);
+    const at = network.now() + below(network.random, MILLISECOND);
+    network.inject({ at, from, to, port: UDP_PORT, payload: damaged });
+    // Some come unchanged, too, and some twice, the later ones first.
+    const copies = below(network.random, 3);
+    for (let copy = 0; copy < copies; copy++) {
+      network.inject({ at: at + 500 - copy, from, to, port: UDP_PORT, payload: payload.slice() });
+    }
+    return false;
+  };
+  const traffic = sim.members.map((member) => new Traffic(member));
+  for (let round = 0; round < 100; round++) {
+    for (const each of traffic) each.burst(4, 2);
+    network.pass(3 * MILLISECOND);
+  }
+  network.until(() => sim.settled(sim.members));
+  const [first, ...others] = sim.members;
+  for (const other of others) expect(other.table.contents()).toEqual(first.table.contents());
+  expect(first.table.size).toBe(traffic.flatMap(({ live }) => live).length);
+  for (const { replicator, fences } of sim.members) {
+    expect(fences).toEqual([]);
+    const { dropNotAuthentic, dropMalformed, dropReplayed } = replicator.counters;
+    for (const dropped of [dropNotAuthentic, dropMalformed, dropReplayed]) {
+      expect(dropped).toBeGreaterThan(0);
+    }
+  }
+});
+
+test('the last words of a life do not end the next one', () => {
+  const { sim, first, second, recorded, send, counters } = started();
+  recorded.length = 0;
+  first.act((replicator) => replicator.leave());
+  sim.network.until(() => first.held.size === 0);
+  first.act((replicator) => replicator.farewell());
+  sim.network.pass(MILLISECOND);
+  expect(counters).toMatchObject({ departures: 1, suspicions: 0 });
+  const again = recorded.filter(({ to }) => to === second.member.address);
+  first.kill();
+  sim.network.pass(SECOND);
+  first.start();
+  sim.network.until(() => sim.settled(sim.members));
+  const stale = counters.dropStale;
+  for (const { payload } of again) {
+    sim.network.pass(3 * MILLISECOND);
+    send(payload);
+  }
+  expect(counters).toMatchObject({ departures: 1, suspicions: 0 });
+  expect(counters.dropStale - stale).toBe(again.length);
+  expect(sim.settled(sim.members)).toBe(true);
 });
 
 test('two clusters on one network ignore each other, and so do two secrets', () => {
