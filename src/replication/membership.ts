@@ -57,6 +57,13 @@ export interface MembershipEvents {
   fenced(floor: Incarnation, now: Micros): void;
 }
 
+/** A peer went silent, and may hold this member for dead, too. */
+interface Contest {
+  readonly since: Micros;
+  /** `evidence()` then. */
+  readonly evidence: number;
+}
+
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #mesh: Mesh;
@@ -65,8 +72,8 @@ export class Membership {
   #state: MemberState = JOINING;
   #view: View = { number: 0, active: [], homes: [] };
   #graceEnd: Micros = 0;
-  /** `evidence()` at the last change of view. */
-  #evidenceThen = 0;
+  /** With whom it may have to be settled who goes on. */
+  readonly #contests = new Map<Peer, Contest>();
   #lastRun: Micros = 0;
   /** Until then we may have been declared dead without knowing. */
   #doubtfulUntil: Micros = 0;
@@ -157,6 +164,7 @@ export class Membership {
   established(peer: Peer, now: Micros): void {
     peer.status = peer.declared === JOINING ? 'joining' : 'live';
     peer.helloDue = true;
+    this.#contests.delete(peer);
     this.#listen(peer, now);
     this.#options.logger.info({ peer: peer.member.name, status: peer.status }, 'member heard');
     this.#events.up(peer, now);
@@ -207,6 +215,7 @@ export class Membership {
     const deadline = peer.heardAt + suspectAfter;
     if (now >= deadline) {
       peer.accused = true;
+      this.#contest(peer, now);
       this.suspect(peer, 'it is silent', now);
       return;
     }
@@ -342,13 +351,29 @@ export class Membership {
   #tell(peer: Peer, life: Incarnation, now: Micros): void {
     this.#options.counters.fencesOut++;
     const datagram = this.#hello();
-    messages.writeFenced(datagram, peer.latest, this.#evidence(now));
+    messages.writeFenced(datagram, peer.latest, this.#evidence(peer, now));
     this.#mesh.sendControl(peer, life, datagram);
   }
 
-  #evidence(now: Micros): number {
+  /**
+   * Begins to count what the world says to this member without the peer. It counts on until the peer is here
+   * again, whatever the view does meanwhile: of two that compare, each must have told less than it has, or both
+   * yield. Peers that were lost together are counted from one moment, so that nobody's yielding goes round in a ring.
+   */
+  #contest(peer: Peer, now: Micros): void {
+    let contest: Contest = { since: now, evidence: this.#options.evidence() };
+    for (const [other, begun] of this.#contests) {
+      const together = now - begun.since < this.#options.grace && !other.isUp;
+      if (together && begun.since < contest.since) contest = begun;
+    }
+    this.#contests.set(peer, contest);
+  }
+
+  /** What the world said to this member since the peer went silent, or ever. */
+  #evidence(peer: Peer, now: Micros): number {
     if (now < this.#doubtfulUntil) return 0;
-    return Math.min(1 + this.#options.evidence() - this.#evidenceThen, 0xffff_ffff);
+    const then = this.#contests.get(peer)?.evidence ?? 0;
+    return Math.min(1 + this.#options.evidence() - then, 0xffff_ffff);
   }
 
   /** `peer` holds us for dead. One of the two must yield, and both must find the same one. */
@@ -373,7 +398,7 @@ export class Membership {
   #yieldsTo(peer: Peer, declared: MemberState, evidence: number, now: Micros): boolean {
     const weServe = this.#state !== JOINING;
     if (weServe !== (declared !== JOINING)) return !weServe;
-    const ours = this.#evidence(now);
+    const ours = this.#evidence(peer, now);
     return ours === evidence ? peer.id < this.#options.self : ours < evidence;
   }
 
@@ -384,7 +409,6 @@ export class Membership {
     if (active.join() === view.active.join() && homes.join() === view.homes.join()) return;
     this.#view = { number: view.number + 1, active, homes };
     this.#graceEnd = now + this.#options.grace;
-    this.#evidenceThen = this.#options.evidence();
     this.#events.viewed(this.#view, now);
   }
 
