@@ -32,6 +32,11 @@ const VERBS: readonly Verb[] = [
     load: () => import('./bench.ts'),
   },
   {
+    name: 'sim',
+    summary: 'run the whole cluster in a simulator, with faults, and check it at every step',
+    load: () => import('./sim.ts'),
+  },
+  {
     name: 'doctor',
     summary: 'check that this machine has what suture needs',
     load: () => import('./doctor.ts'),

@@ -87,6 +87,12 @@ export class Proposals {
     return place === NOBODY ? undefined : this.#arena.owner(place);
   }
 
+  /** The record that is proposed and accepted for a flow, if one is; valid until the next call. */
+  recordFor(flow: Uint8Array): Uint8Array | undefined {
+    const place = this.#acceptedFor(flow, flow.length);
+    return place === NOBODY ? undefined : this.#arena.record(place);
+  }
+
   /**
    * Begins a proposal of ours, which will be sent with `ticket`; false if the flow is another member's.
    * @param done called with true when all have it; with false when it was withdrawn

@@ -285,6 +285,11 @@ export class Replicator {
     return this.#commits.proposals.proposerOf(flow);
   }
 
+  /** The record that is proposed for a flow; undefined if none is. Valid until the next call. */
+  proposalFor(flow: Uint8Array): Uint8Array | undefined {
+    return this.#commits.proposals.recordFor(flow);
+  }
+
   /** Proposals, and deletions, that are not known to be with everybody. */
   get undecided(): number {
     return this.#commits.proposals.size;

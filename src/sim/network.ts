@@ -103,7 +103,15 @@ interface Transit {
   readonly rising: boolean;
 }
 
+/**
+ * What becomes of a frame between two cables: the time that it takes beside theirs, or -1 if it is lost. So a
+ * test cuts two hosts off from each other, or lets some of what they say be late.
+ */
+export type Passage = (from: SimulatedPort, to: SimulatedPort, frame: Frame) => Micros;
+
 export class SimulatedNetwork {
+  /** Asked for each frame and each port that it leaves by; when absent, the switch is perfect. */
+  passage: Passage | undefined;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #ports = new Set<SimulatedPort>();
@@ -165,15 +173,17 @@ export class SimulatedNetwork {
     if (!ethernet.isGroup(source)) this.#learned.set(source, from);
     const known = this.#learned.get(ethernet.destination(frame.view, ETHERNET_AT));
     if (known !== undefined) {
-      if (known !== from) this.#send(known, frame, now);
+      if (known !== from) this.#send(from, known, frame, now);
       return;
     }
-    for (const port of this.#ports) if (port !== from) this.#send(port, frame, now);
+    for (const port of this.#ports) if (port !== from) this.#send(from, port, frame, now);
   }
 
-  #send(port: SimulatedPort, frame: Frame, now: Micros): void {
+  #send(from: SimulatedPort, port: SimulatedPort, frame: Frame, now: Micros): void {
     if (!port.plugged) return;
-    port.down.offer(frame, now, (copy, at) =>
+    const late = this.passage === undefined ? 0 : this.passage(from, port, frame);
+    if (late < 0) return;
+    port.down.offer(frame, now + late, (copy, at) =>
       this.#transit.push({ port, frame: copy, rising: false }, at),
     );
   }

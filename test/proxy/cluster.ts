@@ -15,6 +15,7 @@ import {
 import { type ProxyConfig, parseProxyConfig } from '../../src/proxy/config.ts';
 import type { DrainOutcome } from '../../src/proxy/drain.ts';
 import { ProxyMember } from '../../src/proxy/proxy.ts';
+import { type Seen, Wiretap } from '../../src/rehearsal/wiretap.ts';
 import { ACTIVE } from '../../src/replication/member.ts';
 import { MemoryServer, MemoryStore } from '../../src/replication/store/memory.ts';
 import { type SimulatedPort, Simulation } from '../../src/sim/index.ts';
@@ -24,7 +25,6 @@ import { writeFlow } from '../../src/splice/record.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { ScriptedClient, type Step, WebServer } from './peers.ts';
 import { type Choice, Sprayer } from './sprayer.ts';
-import { type Seen, Wiretap } from './wiretap.ts';
 
 export function addressOf(text: string): Address {
   const parsed = parseAddress(text);
