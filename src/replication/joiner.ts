@@ -11,7 +11,7 @@ import * as messages from './messages.ts';
 import type { Peer } from './peer.ts';
 
 /** The shortest time to listen: starting alone beside members that serve costs far more. */
-const LEAST_LISTENING: Micros = 100 * MILLISECOND;
+const LEAST_LISTENING: Micros = 500 * MILLISECOND;
 
 export interface JoinerOptions {
   readonly self: number;

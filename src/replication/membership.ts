@@ -12,6 +12,7 @@ import { type Incarnation, isSameIncarnation, NO_INCARNATION } from './incarnati
 import { ACTIVE, JOINING, LEAVING, type MemberState } from './member.ts';
 import type { Mesh } from './mesh.ts';
 import * as messages from './messages.ts';
+import { MOST } from './patience.ts';
 import type { Peer } from './peer.ts';
 import type { View } from './takeover.ts';
 
@@ -75,8 +76,8 @@ export class Membership {
   /** With whom it may have to be settled who goes on. */
   readonly #contests = new Map<Peer, Contest>();
   #lastRun: Micros = 0;
-  /** Until then we may have been declared dead without knowing. */
-  #doubtfulUntil: Micros = 0;
+  /** When this process last woke after it had not run for so long that all others suspect it. */
+  #wokeAt: Micros = Number.NEGATIVE_INFINITY;
   /** The members whose addresses this one holds beside its own; told to the others. */
   adopted: readonly number[] = [];
 
@@ -120,7 +121,7 @@ export class Membership {
   /** From now on this member takes nothing new: the others adopt its addresses on hearing that. */
   leave(now: Micros): void {
     this.#state = LEAVING;
-    for (const peer of this.#mesh.peers) this.#greet(peer, now);
+    for (const peer of this.#mesh.peers) this.#greet(peer);
     this.#review(now);
   }
 
@@ -140,11 +141,11 @@ export class Membership {
     this.#noticeStall(now);
     for (const peer of this.#mesh.peers) {
       if (peer.stale !== undefined && now - peer.fencedAt >= this.#options.heartbeat) {
-        this.#tell(peer, peer.stale, now);
+        this.#tell(peer, peer.stale);
         peer.fencedAt = now;
         peer.stale = undefined;
       }
-      if (peer.helloDue) this.#greet(peer, now);
+      if (peer.helloDue) this.#greet(peer);
     }
   }
 
@@ -309,14 +310,14 @@ export class Membership {
 
   #beat(now: Micros): void {
     this.#noticeStall(now);
-    for (const peer of this.#mesh.peers) this.#greet(peer, now);
+    for (const peer of this.#mesh.peers) this.#greet(peer);
     this.#options.timers.set(this.#heartbeat, now + this.#options.heartbeat);
     this.#events.beat(now);
   }
 
   /** Whom we could not hear because we did not run, we cannot accuse of silence. */
   #noticeStall(now: Micros): void {
-    const { suspectAfter, heartbeat, grace, counters, logger } = this.#options;
+    const { suspectAfter, heartbeat, counters, logger } = this.#options;
     const stall = now - this.#lastRun;
     this.#lastRun = now;
     if (stall - heartbeat <= suspectAfter / 4) return;
@@ -326,13 +327,13 @@ export class Membership {
     }
     if (stall < suspectAfter) return;
     logger.warn({ stall }, 'this process did not run for a while');
-    this.#doubtfulUntil = now + grace;
+    if (stall >= MOST * suspectAfter) this.#wokeAt = now;
   }
 
-  #greet(peer: Peer, now: Micros): void {
+  #greet(peer: Peer): void {
     peer.helloDue = false;
     if ((peer.status === 'suspected' || peer.status === 'left') && peer.candidate === undefined) {
-      this.#tell(peer, peer.latest, now);
+      this.#tell(peer, peer.latest);
       return;
     }
     const to = peer.candidate ?? peer.session;
@@ -348,10 +349,10 @@ export class Membership {
   }
 
   /** Tells a life of `peer` that it is over. */
-  #tell(peer: Peer, life: Incarnation, now: Micros): void {
+  #tell(peer: Peer, life: Incarnation): void {
     this.#options.counters.fencesOut++;
     const datagram = this.#hello();
-    messages.writeFenced(datagram, peer.latest, this.#evidence(peer, now));
+    messages.writeFenced(datagram, peer.latest, this.#evidence(peer));
     this.#mesh.sendControl(peer, life, datagram);
   }
 
@@ -369,10 +370,14 @@ export class Membership {
     this.#contests.set(peer, contest);
   }
 
-  /** What the world said to this member since the peer went silent, or ever. */
-  #evidence(peer: Peer, now: Micros): number {
-    if (now < this.#doubtfulUntil) return 0;
-    const then = this.#contests.get(peer)?.evidence ?? 0;
+  /**
+   * What the world said to this member since the peer went silent, or ever. Who woke from a long sleep just before
+   * has nothing to say: the world went on without it. (Short ones a busy machine has all the time.)
+   */
+  #evidence(peer: Peer): number {
+    const contest = this.#contests.get(peer);
+    const { since = Number.NEGATIVE_INFINITY, evidence: then = 0 } = contest ?? {};
+    if (since >= this.#wokeAt && since < this.#wokeAt + this.#options.grace) return 0;
     return Math.min(1 + this.#options.evidence() - then, 0xffff_ffff);
   }
 
@@ -389,16 +394,16 @@ export class Membership {
     // A later life of ours is known; or a live member of our own view went on without us.
     const overtaken =
       !isSameIncarnation(floor, incarnation) || (peer.status === 'live' && declared !== JOINING);
-    if (overtaken || this.#yieldsTo(peer, declared, evidence, now)) {
+    if (overtaken || this.#yieldsTo(peer, declared, evidence)) {
       this.#events.fenced(floor, now);
     } else this.suspect(peer, 'it holds this member for dead', now);
   }
 
   /** Who serves wins against who joins; then who was spoken to more; then the lower id. */
-  #yieldsTo(peer: Peer, declared: MemberState, evidence: number, now: Micros): boolean {
+  #yieldsTo(peer: Peer, declared: MemberState, evidence: number): boolean {
     const weServe = this.#state !== JOINING;
     if (weServe !== (declared !== JOINING)) return !weServe;
-    const ours = this.#evidence(peer, now);
+    const ours = this.#evidence(peer);
     return ours === evidence ? peer.id < this.#options.self : ours < evidence;
   }
 

@@ -7,7 +7,7 @@ import { type Micros, SECOND } from '../env/clock.ts';
 /** What was learnt is forgotten after one to two of these. */
 const PERIOD: Micros = 30 * SECOND;
 /** The longest patience, in multiples of the configured one. */
-const MOST = 10;
+export const MOST = 10;
 /** Own stalls that excuse one silence, in multiples of the patience that holds. */
 const EXCUSES = 3;
 /** A peer that joins holds no addresses and is busy: it has this many times the configured patience. */

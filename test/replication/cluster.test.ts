@@ -22,7 +22,7 @@ describe('start', () => {
     const { members, network } = new SimCluster(1, 3);
     const [first] = members;
     first.start();
-    network.pass(99 * MILLISECOND);
+    network.pass(499 * MILLISECOND);
     expect(first.held.size).toBe(0);
     expect(first.replicator.graceUntil(network.now())).toBe(true);
     network.pass(12 * MILLISECOND);

