@@ -8,14 +8,15 @@ import { formOfAddress, MAX_KEY_BYTES } from '../../src/splice/form.ts';
 import { encodeRecord, type SpliceRecord } from '../../src/splice/record.ts';
 import { RECORD, RECORD6 } from '../splice/packets.ts';
 
-function newSplices(): Splices {
+function newSplices(): { readonly splices: Splices; readonly host: Host } {
   const [link] = MemoryLink.pair();
   const random = seededRandom(1);
   const host = new Host({ link, mac: 0x0200_0000_0001, random });
-  return new Splices({
+  const splices = new Splices({
     ...{ host, self: 3, maximum: 100, lingerMillis: 1_000, idleMillis: 10_000 },
     ...{ logger: silentLogger, concede: () => true },
   });
+  return { splices, host };
 }
 
 /** The nth flow of a family. */
@@ -38,7 +39,7 @@ test('a walk shows the records of both families, each once, in steps of any size
     Array.from({ length: 20 }, (_, index) => bytesOf(flow(template, index))),
   );
   for (const limit of [1, 3, 20, 512]) {
-    const splices = newSplices();
+    const { splices } = newSplices();
     for (const record of records) splices.insert(record);
     expect(splices.size).toBe(40);
     const seen: string[] = [];
@@ -57,7 +58,7 @@ test('a walk shows the records of both families, each once, in steps of any size
 });
 
 test('a record of either family is found by its flow, and deleted by its key', () => {
-  const splices = newSplices();
+  const { splices } = newSplices();
   for (const template of [RECORD, RECORD6]) {
     const record = bytesOf(template);
     const form = formOfAddress(template.client.address);
@@ -75,15 +76,36 @@ test('a record of either family is found by its flow, and deleted by its key', (
 });
 
 test('bytes of no form are nobody', () => {
-  const splices = newSplices();
+  const { splices } = newSplices();
   splices.insert(new Uint8Array(63));
   splices.delete(new Uint8Array(17));
   expect(splices.has(new Uint8Array(13))).toBe(false);
   expect(splices.size).toBe(0);
 });
 
+test('a record is not taken back for ends that a connection or another record has', () => {
+  for (const template of [RECORD, RECORD6]) {
+    const { splices, host } = newSplices();
+    const record = bytesOf(template);
+    const dial = host.tcp.connect({
+      local: template.source.address,
+      localPort: template.source.port,
+      remote: template.backend,
+      handler: {},
+    });
+    expect(splices.take(record)).toBe(false);
+    dial.abort();
+    expect(splices.take(record)).toBe(true);
+    // The same again is no contradiction; another client with the same source port is.
+    expect(splices.take(record)).toBe(true);
+    const other = { ...template, client: { ...template.client, port: 9 }, epoch: 99 };
+    expect(splices.take(bytesOf(other))).toBe(false);
+    expect(splices.size).toBe(1);
+  }
+});
+
 test('all is forgotten, of both families', () => {
-  const splices = newSplices();
+  const { splices } = newSplices();
   splices.insert(bytesOf(RECORD));
   splices.insert(bytesOf(RECORD6));
   splices.forgetAll();

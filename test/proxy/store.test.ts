@@ -229,6 +229,10 @@ test('a record of a connection whose backend has another one now is not used', (
   cluster.until(() => client.closed, 'the client learns it', 20 * SECOND);
   expect(client.error).toBe('ECONNRESET');
   expect(a.splices.passed.framesToBackend).toBe(framesToBackend);
+  for (const { splices } of cluster.members.values()) {
+    expect(splices.has(later.subarray(0, table.form.flowBytes))).toBe(true);
+    expect(splices.size).toBe(1);
+  }
   expect(counted(cluster, 'dropConflicting')).toBe(1);
 });
 
