@@ -156,11 +156,16 @@ const spliceSchema = z.strictObject({
     .describe('Connections at a time'),
 });
 
+/** Never shows the value: a person may have put the password there. */
+const storeUrlRule =
+  'must be the address of a Redis or Valkey server, such as redis://10.1.0.50:6379 or rediss://user@store.example.org:6380/0; a password goes into passwordFile';
+
 const storeSchema = z.strictObject({
-  url: field
-    .text(
+  url: z
+    .string({ error: storeUrlRule })
+    .regex(
       /^rediss?:\/\/([^\s:@/?#]+@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(\/[0-9]{1,3})?$/,
-      'the address of a Redis or Valkey server without a password, such as redis://10.1.0.50:6379 or rediss://user@store.example.org:6380/0',
+      { error: storeUrlRule, abort: true },
     )
     .refine((url) => URL.canParse(url), { error: 'has a port that is none (1 to 65535)' })
     .describe('Redis or Valkey server; rediss:// for TLS'),

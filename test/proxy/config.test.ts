@@ -301,6 +301,30 @@ test('the secret may be in a file beside the configuration', () => {
   }
 });
 
+test('a store has defaults, and a password only in a file', () => {
+  const parse = (store: string) => parseProxyConfig(`${FILE}\nstore: ${store}\n`, 'f.yaml');
+  expect(parseProxyConfig(FILE, 'f.yaml').store).toBeUndefined();
+  expect(parse('{ url: "redis://10.1.0.50:6379" }').store).toEqual({
+    url: 'redis://10.1.0.50:6379',
+    prefix: 'suture:',
+    ttlMs: 600_000,
+    timeoutMs: 50,
+  });
+  for (const url of ['rediss://me@store.example.org', 'redis://[2001:db8::1]:6379/2']) {
+    expect(parse(`{ url: "${url}" }`).store?.url).toBe(url);
+  }
+  for (const url of ['redis://me:secret@host', 'http://host', 'host:6379', 'redis://']) {
+    const what = /^f.yaml:\d+: store.url: must be the address of a Redis or Valkey server, such as/;
+    expect(() => parse(`{ url: "${url}" }`)).toThrow(what);
+  }
+  expect(() => parse('{ url: "redis://host:70000" }')).toThrow(
+    'store.url: has a port that is none',
+  );
+  expect(() => parse('{ url: "redis://host", passwordFile: nowhere }')).toThrow(
+    /store.passwordFile: .*nowhere cannot be read \(ENOENT\)/,
+  );
+});
+
 test('the example and the lab configuration are right', () => {
   const example = loadProxyConfig(join(root, 'examples/proxy.yaml'));
   expect([...example.members.keys()]).toEqual(['a', 'b']);
