@@ -2,17 +2,21 @@
 import { expect, test } from 'vitest';
 import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
 
-import { Cluster, isServing } from './cluster.ts';
+import { Cluster, type ClusterOptions, isServing } from './cluster.ts';
 import { request, response, type ScriptedClient } from './peers.ts';
 import { begin, faultsOf, type Scenario, scenarios } from './scenarios.ts';
 
-const MOMENTS = 12;
+const MOMENTS = 8;
+const SPRAYED: ClusterOptions = { members: 3, spray: true };
 /** What a client may lose of time, beside what it takes anyway. */
 const PAUSE = 50 * MILLISECOND;
 
 /** How many events, and how long, it takes without a drain. */
-function undisturbed(scenario: Scenario): { readonly events: number; readonly took: number } {
-  const { cluster, client } = begin(scenario);
+function undisturbed(
+  scenario: Scenario,
+  options: ClusterOptions,
+): { readonly events: number; readonly took: number } {
+  const { cluster, client } = begin(scenario, options);
   const { simulation } = cluster;
   const [events, at] = [simulation.events, simulation.clock.now()];
   cluster.until(() => client.closed, 'the client is done');
@@ -20,13 +24,18 @@ function undisturbed(scenario: Scenario): { readonly events: number; readonly to
 }
 
 for (const scenario of scenarios) {
-  for (const name of ['a', 'b'] as const) {
-    test(`${scenario.name}, and ${name} leaves`, () => {
-      const { events, took } = undisturbed(scenario);
+  for (const [name, options] of [
+    ['a', {}],
+    ['b', {}],
+    ['a', SPRAYED],
+  ] as const) {
+    const what = options === SPRAYED ? ', one of three by chance' : '';
+    test(`${scenario.name}, and ${name} leaves${what}`, () => {
+      const { events, took } = undisturbed(scenario, options);
       const found: string[] = [];
       for (let index = 0; index < MOMENTS; index++) {
         const moment = Math.floor((index * events) / MOMENTS);
-        const run = begin(scenario);
+        const run = begin(scenario, options);
         const { cluster, client } = run;
         const { simulation } = cluster;
         const at = simulation.clock.now();
