@@ -108,11 +108,19 @@ export class Intake implements ConnectionHandler {
     this.#finish();
   }
 
-  /** Goes without a word to the client: another member serves it. */
-  yield(): void {
+  /**
+   * Goes without a word to the client: another member serves it.
+   * @param inherits whether that one may go on with the very splice that was to be committed
+   */
+  yield(inherits = false): void {
     if (this.#phase === 'over') return;
     this.#service.countYield();
     this.#service.unpin(this.client);
+    if (inherits && this.#phase === 'committing') {
+      // What was proposed the others may have: a reset would end it at the backend.
+      this.#backend?.detach();
+      this.#backend = undefined;
+    }
     this.#dropBackend();
     this.#finish();
     this.client.detach();
@@ -242,7 +250,7 @@ export class Intake implements ConnectionHandler {
           this.#refuse(503);
           break;
         case 'lost':
-          this.yield();
+          this.yield(this.#service.isOut);
           break;
       }
     });

@@ -164,7 +164,7 @@ export class Service {
   close(): void {
     this.#listener?.close();
     this.#listener = undefined;
-    for (const intake of Array.from(this.#intakes.values())) intake.yield();
+    for (const intake of Array.from(this.#intakes.values())) intake.yield(true);
   }
 
   /** Leaves clients that have said nothing yet to the other members. */
@@ -178,6 +178,11 @@ export class Service {
    */
   concede(client: Endpoint): void {
     this.#intakeOf(client)?.yield();
+  }
+
+  /** True if this member is out of the cluster, and the others go on without it. */
+  get isOut(): boolean {
+    return this.#context.replicator()?.isClosed ?? true;
   }
 
   /** Goes on with a client whose member is gone. */

@@ -48,7 +48,10 @@ export interface MembershipEvents {
   up(peer: Peer, now: Micros): void;
   /** The view is new; the peer that left it, if one did, is not up any more. */
   viewed(view: View, now: Micros): void;
-  /** A peer that was suspected speaks again: it may have answered for addresses that are others' now. */
+  /**
+   * A peer that was suspected speaks again, or another sees the cluster otherwise than before: somebody may have
+   * answered for addresses that are ours now.
+   */
   returned(peer: Peer): void;
   /** The peer's life is over. */
   down(peer: Peer, now: Micros): void;
@@ -200,7 +203,9 @@ export class Membership {
         if (!stale) this.#departed(peer, now);
         return;
       } else if (!stale) {
-        peer.viewNumber = messages.heartbeatView(view, at);
+        const viewNumber = messages.heartbeatView(view, at);
+        if (viewNumber !== peer.viewNumber) this.#events.returned(peer);
+        peer.viewNumber = viewNumber;
         peer.adopted = messages.heartbeatAdopted(view, at);
         peer.members = messages.heartbeatMembers(view, at);
         if (peer.status === 'live') this.#giveWay(messages.heartbeatActive(view, at), now);

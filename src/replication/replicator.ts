@@ -82,7 +82,10 @@ export interface ReplicatorEvents {
   orphan(head: Head): void;
   /** Called after addresses were claimed and released for it. */
   view(view: View): void;
-  /** A member that was declared dead speaks: what it says of addresses that are held here is to be put right. */
+  /**
+   * A member that was declared dead speaks, or what another sees of the cluster has changed: what was said of
+   * addresses that are held here is to be put right.
+   */
   returned(member: number): void;
   /** Hold the addresses of the member with this id, which may be our own. */
   claim(member: number): void;
@@ -340,6 +343,11 @@ export class Replicator {
   /** True if this member holds the addresses of the one with this id, which may be its own. */
   holds(member: number): boolean {
     return this.#held.includes(member);
+  }
+
+  /** True once this life is over. */
+  get isClosed(): boolean {
+    return this.#mesh.closed;
   }
 
   /** True if this member holds no addresses, not even its own. */

@@ -23,6 +23,7 @@ import { MAX_FLOW_BYTES } from '../../src/splice/form.ts';
 import { isSourceTaken } from '../../src/splice/join.ts';
 import { writeFlow } from '../../src/splice/record.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import { MeshGate } from './mesh-gate.ts';
 import { ScriptedClient, type Step, WebServer } from './peers.ts';
 import { type Choice, Sprayer } from './sprayer.ts';
 
@@ -49,6 +50,8 @@ const endpointText = (number: number, family: Family, port: number): string =>
   family === 4 ? `${hostAddress(number)}:${port}` : `[${hostAddress(number, 6)}]:${port}`;
 const NAMES = ['a', 'b', 'c'] as const;
 export type Name = (typeof NAMES)[number];
+/** Host number of the first member's mesh address. */
+const FIRST_MESH = 40;
 
 export interface ClusterOptions {
   readonly seed?: number;
@@ -87,7 +90,7 @@ members:
 ${NAMES.slice(0, members)
   .map(
     (name, index) =>
-      `  ${name}: { mesh: "${hostAddress(40 + index, mesh)}", nextHop: ${both(10 + index)}, sources: ${both(20 + index)}, link: { tap: ${name} } }`,
+      `  ${name}: { mesh: "${hostAddress(FIRST_MESH + index, mesh)}", nextHop: ${both(10 + index)}, sources: ${both(20 + index)}, link: { tap: ${name} } }`,
   )
   .join('\n')}
 pools:
@@ -118,6 +121,8 @@ export class Cluster {
   readonly toClients = new Map<string, number>();
   /** The members' cables. */
   readonly ports = new Map<Name, SimulatedPort>();
+  /** Whether what a member says to another arrives, over IPv4. */
+  meshPasses: (from: Name, to: Name | undefined) => boolean = () => true;
   /** What became of drains. */
   readonly drained = new Map<Name, DrainOutcome>();
   /** What all members keep their records in, if they do. */
@@ -204,7 +209,10 @@ export class Cluster {
     const member: ProxyMember = new ProxyMember({
       config: this.config,
       member: name,
-      link: new Wiretap(port, (segment) => this.#fromMember(member, segment)),
+      link: new Wiretap(
+        new MeshGate(port, (to) => this.meshPasses(name, NAMES[(to & 0xff) - FIRST_MESH])),
+        (segment) => this.#fromMember(member, segment),
+      ),
       logger: silentLogger,
       clock: this.simulation.clock,
       random: seededRandom(++this.#seed),
