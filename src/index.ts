@@ -32,6 +32,7 @@ export { MemoryLink, type MemoryLinkOptions } from './link/memory.ts';
 export { CaptureLink } from './link/pcapng.ts';
 export { TapLink, type TapOptions } from './link/tap.ts';
 export { loadProxyConfig, type ProxyConfig, parseProxyConfig } from './proxy/config.ts';
+export type { StoreFactory } from './proxy/keeping.ts';
 export { ProxyMember, type ProxyMemberOptions } from './proxy/proxy.ts';
 // Replication.
 export type { Member } from './replication/member.ts';
@@ -40,6 +41,8 @@ export {
   type ReplicatorEvents,
   type ReplicatorOptions,
 } from './replication/replicator.ts';
+export { MemoryServer, MemoryStore } from './replication/store/memory.ts';
+export type { Entry, PutOutcome, ScanPage, Store } from './replication/store/store.ts';
 export { ownerOf, type View } from './replication/takeover.ts';
 // Simulation.
 export * from './sim/index.ts';

@@ -77,6 +77,7 @@ export class RedisStore implements Store {
 
   open(): void {
     this.#connect().catch((error: unknown) => {
+      if (this.#isClosed) return;
       this.#options.logger.error({ error: String(error) }, 'the store cannot be connected to');
     });
   }
