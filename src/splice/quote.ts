@@ -16,6 +16,9 @@ export const REFUSED = -2;
 /** The least that is quoted of a packet's payload (RFC 792): ports and sequence number. */
 export const QUOTED_PAYLOAD = 8;
 
+/** Bytes of a flow that may have passed by way of other members, beyond what this one saw. */
+export const ELSEWHERE = 0x10_0000;
+
 /** RFC 5927, section 4.1: the segment quoted at `segment` must be one that may still be in flight. */
 export function isPlausible(
   table: SpliceTable,
@@ -30,7 +33,7 @@ export function isPlausible(
   const shift = table.words[record + table.form.transport + SEQ_SHIFT + direction];
   const seq = (view.getInt32(segment + tcp.SEQ_AT) - shift) | 0;
   const ahead = (seq - table.words[at + NEXT + direction]) | 0;
-  return ahead <= 0 && ahead > -REACH;
+  return ahead <= ELSEWHERE && ahead > -REACH;
 }
 
 /**

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Frame } from '../../src/link/frame.ts';
+import { ELSEWHERE } from '../../src/splice/quote.ts';
 import { complement, sumBytes } from '../../src/wire/checksum.ts';
 import * as icmp from '../../src/wire/icmp.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
@@ -154,7 +155,8 @@ describe('an ICMP error about a spliced packet', () => {
   });
 
   test.each([
-    { what: 'ahead of all that was sent', off: 1, taken: false },
+    { what: 'ahead of what passed here, which need not be all', off: ELSEWHERE, taken: true },
+    { what: 'ahead of all that can have been sent', off: ELSEWHERE + 1, taken: false },
     { what: 'just sent', off: 0, taken: true },
     { what: 'within a window', off: -1_000_000, taken: true },
     { what: 'from long ago', off: -0x100_0000, taken: false },

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { fromIpv6, parseAddress } from '../../src/ip/address.ts';
 import type { Frame } from '../../src/link/frame.ts';
 import { IPV6_FORM } from '../../src/splice/form.ts';
+import { ELSEWHERE } from '../../src/splice/quote.ts';
 import { complement, sumBytes } from '../../src/wire/checksum.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
 import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../../src/wire/layout.ts';
@@ -148,7 +149,8 @@ describe('an ICMPv6 error about a spliced packet', () => {
   });
 
   test.each([
-    { what: 'ahead of all that was sent', off: 1, taken: false },
+    { what: 'ahead of what passed here, which need not be all', off: ELSEWHERE, taken: true },
+    { what: 'ahead of all that can have been sent', off: ELSEWHERE + 1, taken: false },
     { what: 'just sent', off: 0, taken: true },
     { what: 'within a window', off: -1_000_000, taken: true },
     { what: 'from long ago', off: -0x100_0000, taken: false },
