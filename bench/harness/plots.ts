@@ -6,7 +6,16 @@ const WIDTH = 820;
 const LEGEND_ROW = 20;
 const FONT = 'system-ui, sans-serif';
 /** Told apart by eyes that see no red and green, too (Okabe and Ito). */
-const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#999999'];
+const COLOURS = [
+  '#0072b2',
+  '#e69f00',
+  '#009e73',
+  '#cc79a7',
+  '#56b4e9',
+  '#d55e00',
+  '#999999',
+  '#000000',
+];
 
 /** One value with its interval, where there is one. */
 export interface Point {

@@ -23,19 +23,21 @@ export interface ProgressOptions {
 
 export class Progress {
   readonly #options: ProgressOptions;
-  readonly #startedAt: number;
   #done = 0;
+  /** Of the steps that are over: seconds by estimate, and in truth. */
   #estimated = 0;
+  #spent = 0;
+  #begunAt = 0;
   #lastLine = '';
 
   constructor(options: ProgressOptions) {
     this.#options = options;
-    this.#startedAt = options.now();
   }
 
   /** A step begins. */
   begin(step: Step): void {
-    const { out, steps } = this.#options;
+    const { out, steps, now } = this.#options;
+    this.#begunAt = now();
     const which = step.round === 0 ? 'warm-up' : `round ${step.round}/${step.rounds}`;
     const where = `${step.suite}: ${step.case}, ${which}`;
     const left = `${duration(this.left())} left`;
@@ -52,6 +54,9 @@ export class Progress {
   end(estimate: number): void {
     this.#done++;
     this.#estimated += estimate;
+    const now = this.#options.now();
+    this.#spent += (now - this.#begunAt) / 1_000;
+    this.#begunAt = now;
   }
 
   /** Something that stays on the screen. */
@@ -68,9 +73,8 @@ export class Progress {
 
   /** Seconds to go: the estimates, corrected by how long the steps that are over took. */
   left(): number {
-    const { seconds, now } = this.#options;
-    const passed = (now() - this.#startedAt) / 1_000;
-    const pace = this.#estimated > 0 ? passed / this.#estimated : 1;
+    const { seconds } = this.#options;
+    const pace = this.#estimated > 0 ? this.#spent / this.#estimated : 1;
     return Math.max(0, seconds - this.#estimated) * pace;
   }
 }

@@ -106,15 +106,19 @@ interface RunOptions {
 async function run(suites: readonly string[], options: RunOptions): Promise<void> {
   const { run: play } = await harness();
   const ending = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      process.stderr.write('\nending after this turn\n');
-      ending.abort();
-    });
+  const end = (): void => {
+    process.stderr.write('\nending after this turn\n');
+    ending.abort();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, end);
+  try {
+    const command = `suture ${process.argv.slice(2).join(' ')}`;
+    const failed = await play(suites, { ...options, command, signal: ending.signal });
+    if (failed > 0) process.exitCode = 1;
+  } finally {
+    for (const signal of signals) process.off(signal, end);
   }
-  const command = `suture ${process.argv.slice(2).join(' ')}`;
-  const failed = await play(suites, { ...options, command, signal: ending.signal });
-  if (failed > 0) process.exitCode = 1;
 }
 
 function compareCommand(): Command {
