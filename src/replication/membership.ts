@@ -76,6 +76,8 @@ export class Membership {
   #state: MemberState = JOINING;
   #view: View = { number: 0, active: [], homes: [] };
   #graceEnd: Micros = 0;
+  /** `evidence()` when this life began. */
+  #evidenceAtStart = 0;
   /** With whom it may have to be settled who goes on. */
   readonly #contests = new Map<Peer, Contest>();
   #lastRun: Micros = 0;
@@ -107,6 +109,7 @@ export class Membership {
   start(now: Micros): void {
     this.#lastRun = now;
     this.#graceEnd = now + this.#options.grace;
+    this.#evidenceAtStart = this.#options.evidence();
     this.#options.timers.set(this.#heartbeat, now);
   }
 
@@ -181,6 +184,12 @@ export class Membership {
     peer.patience.heard(now - peer.heardAt, now);
     this.#listen(peer, now);
     if (declared === peer.declared || declared === JOINING) return;
+    if (peer.declared === JOINING && !peer.confirmed && this.#state !== JOINING) {
+      // It never counted us in, so it has none of what is committed here.
+      this.suspect(peer, 'it started without this member', now);
+      this.#contests.delete(peer);
+      return;
+    }
     peer.declared = declared;
     peer.status = 'live';
     this.#review(now);
@@ -376,12 +385,13 @@ export class Membership {
   }
 
   /**
-   * What the world said to this member since the peer went silent, or ever. Who woke from a long sleep just before
+   * What the world said to this member since the peer went silent, or in this life. Who woke from a long sleep just before
    * has nothing to say: the world went on without it. (Short ones a busy machine has all the time.)
    */
   #evidence(peer: Peer): number {
     const contest = this.#contests.get(peer);
-    const { since = Number.NEGATIVE_INFINITY, evidence: then = 0 } = contest ?? {};
+    const { since = Number.NEGATIVE_INFINITY } = contest ?? {};
+    const then = contest?.evidence ?? this.#evidenceAtStart;
     if (since >= this.#wokeAt && since < this.#wokeAt + this.#options.grace) return 0;
     return Math.min(1 + this.#options.evidence() - then, 0xffff_ffff);
   }

@@ -47,6 +47,23 @@ describe('start', () => {
     for (const member of sim.members) expect([...member.held]).toEqual([member.id]);
   });
 
+  test('who starts alone beside a member that serves has to start again, whatever it says', () => {
+    const sim = new SimCluster(1, 2, { evidence: () => sim.network.now() });
+    const [first, second] = sim.members;
+    first.start();
+    sim.network.until(() => first.serves);
+    first.commit(recordOf(2));
+    // It is heard, and hears nothing.
+    sim.network.passes = (_, to) => to !== second.member.address;
+    second.start();
+    sim.network.until(() => second.serves, 5 * SECOND);
+    sim.network.passes = () => true;
+    sim.network.until(() => sim.settled(sim.members), 5 * SECOND);
+    expect(first.fences).toEqual([]);
+    expect(second.fences).toHaveLength(1);
+    expect(second.table.size).toBe(1);
+  });
+
   test('a clock that went back does not keep a member out', () => {
     const sim = started(2);
     const [, second] = sim.members;
