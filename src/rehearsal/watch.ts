@@ -33,6 +33,8 @@ interface Way {
   /** Who dialed, and in which life. */
   readonly dialer: Station;
   readonly life: ProxyMember;
+  /** How often it had been told to yield then. */
+  readonly yields: number;
   /** A member has reset it. */
   isReset: boolean;
 }
@@ -157,8 +159,10 @@ export class Watch implements Observer {
    */
   strays(): string[] {
     const left: string[] = [];
-    for (const { talk, source, backend, dialer, life, isReset } of this.#ways.values()) {
+    for (const { talk, source, backend, dialer, life, yields, isReset } of this.#ways.values()) {
       if (isReset || talk.isTorn || dialer.member !== life || !dialer.isRunning) continue;
+      // Who yields leaves what it proposed to the others, who may never have heard of it.
+      if (life.counters.fenced !== yields) continue;
       const hosts = this.cluster?.backends ?? [];
       const open = hosts.some((host) => isOpen(host, backend, source));
       if (open)
@@ -289,6 +293,7 @@ export class Watch implements Observer {
       users: 0,
       dialer: station,
       life: station.member,
+      yields: station.member.counters.fenced,
       isReset: false,
     };
     talk.ways.push(way);

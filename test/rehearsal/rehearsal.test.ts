@@ -1,5 +1,26 @@
 import { expect, test } from 'vitest';
 import { rehearse } from '../../src/rehearsal/rehearsal.ts';
+import { countsText, replayOf, totalOf } from '../../src/rehearsal/series.ts';
+
+/** Milliseconds that a busy machine may need. */
+const PATIENCE = 240_000;
+const SEEDS = 80;
+
+test(
+  'whatever breaks, clients get their bytes, and what must hold holds at every step',
+  () => {
+    const total = totalOf();
+    for (let seed = 1; seed <= SEEDS; seed++) total.add(rehearse(seed));
+    expect(total.failed.map(replayOf)).toEqual([]);
+    // The runs were worth something: everything that they are to stand has happened.
+    for (const kind of ['crash', 'pause', 'unplug', 'cut', 'half-cut', 'split', 'noise']) {
+      expect(total.faults[kind], countsText(total, 0)).toBeGreaterThan(3);
+    }
+    // And few of them were excused.
+    expect(total.torn + total.unheard).toBeLessThan(total.talks / 10);
+  },
+  PATIENCE,
+);
 
 test('a seed goes the same way to the same step, traced or not', () => {
   const lines: string[] = [];
