@@ -36,12 +36,6 @@ const breakages: readonly Breakage[] = [
     to: 'this.splices.insert(record),',
   },
   {
-    name: 'of two homes that race both win',
-    file: 'replication/proposals.ts',
-    from: '      if (arena.state(other) === ACCEPTED && !arena.equals(other, record)) {\n',
-    to: '      if (record.length === 0) {\n',
-  },
-  {
     name: 'nobody inherits what a dead member proposed',
     file: 'replication/proposals.ts',
     from: 'else if (inherits && state === ACCEPTED',
@@ -82,12 +76,6 @@ const breakages: readonly Breakage[] = [
     file: 'proxy/splices.ts',
     from: '    const byClient = this.#find(form, 0);\n    // Who owns',
     to: '    this.#view.setUint8(4 * form.transport, this.#view.getUint8(4 * form.transport) ^ 1);\n    const byClient = this.#find(form, 0);\n    // Who owns',
-  },
-  {
-    name: 'evidence is counted anew in the middle of a contest',
-    file: 'replication/membership.ts',
-    from: '    this.#events.viewed(this.#view, now);\n',
-    to: '    for (const peer of this.#mesh.peers) this.#contest(peer, now);\n    this.#events.viewed(this.#view, now);\n',
   },
 ];
 

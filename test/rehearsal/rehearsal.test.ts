@@ -4,7 +4,7 @@ import { countsText, replayOf, totalOf } from '../../src/rehearsal/series.ts';
 
 /** Milliseconds that a busy machine may need. */
 const PATIENCE = 240_000;
-const SEEDS = 80;
+const SEEDS = 50;
 
 test(
   'whatever breaks, clients get their bytes, and what must hold holds at every step',
@@ -14,7 +14,7 @@ test(
     expect(total.failed.map(replayOf)).toEqual([]);
     // The runs were worth something: everything that they are to stand has happened.
     for (const kind of ['crash', 'pause', 'unplug', 'cut', 'half-cut', 'split', 'noise']) {
-      expect(total.faults[kind], countsText(total, 0)).toBeGreaterThan(3);
+      expect(total.faults[kind], countsText(total, 0)).toBeGreaterThan(2);
     }
     // And few of them were excused.
     expect(total.torn + total.unheard).toBeLessThan(total.talks / 10);
