@@ -17,6 +17,8 @@ import {
 
 const CONTESTANTS = join(import.meta.dirname, '../contestants');
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'];
+/** Ten members that start at once on a busy machine take their time. */
+const READY_MS = 60_000;
 /** Of the cluster with one member; the others follow, each with as many as it has members. */
 const HOST_PARTS = { mesh: 140, nextHop: 160, source: 180 };
 
@@ -77,7 +79,14 @@ export function contestTopology(
           name,
           {
             ...host(`${address}/24`),
-            run: [{ name, command: [...programOf(name)], ready: { tcp: 80 } }],
+            run: [
+              {
+                name,
+                command: [...programOf(name)],
+                ready: { tcp: 80 },
+                readyTimeoutMs: READY_MS,
+              },
+            ],
           },
         ]),
       ),
@@ -87,7 +96,7 @@ export function contestTopology(
       clusters.flatMap((members) =>
         membersOf(members).map((name) => [
           name,
-          { config: join(folder, configName(members)), switch: 'lan' },
+          { config: join(folder, configName(members)), switch: 'lan', readyTimeoutMs: READY_MS },
         ]),
       ),
     ),

@@ -70,7 +70,7 @@ export function failoverTopology(contestants: readonly string[], folder: string)
       clusters.flatMap(([name, { members }]) =>
         members.map((member) => [
           member,
-          { config: join(folder, `${name}.yaml`), switch: 'lan', readyTimeoutMs: 30_000 },
+          { config: join(folder, `${name}.yaml`), switch: 'lan', readyTimeoutMs: 60_000 },
         ]),
       ),
     ),

@@ -57,7 +57,7 @@ export function scaleTopology(
       },
     },
     proxies: Object.fromEntries(
-      members.map((name) => [name, { config, switch: 'lan', readyTimeoutMs: 30_000 }]),
+      members.map((name) => [name, { config, switch: 'lan', readyTimeoutMs: 60_000 }]),
     ),
   };
 }
