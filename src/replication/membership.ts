@@ -378,7 +378,7 @@ export class Membership {
   #contest(peer: Peer, now: Micros): void {
     let contest: Contest = { since: now, evidence: this.#options.evidence() };
     for (const [other, begun] of this.#contests) {
-      const together = now - begun.since < this.#options.grace && !other.isUp;
+      const together = now - begun.since < this.#options.suspectAfter && !other.isUp;
       if (together && begun.since < contest.since) contest = begun;
     }
     this.#contests.set(peer, contest);
