@@ -89,6 +89,7 @@ export async function run(names: readonly string[], options: RunOptions): Promis
   };
   const file = options.json ?? join(RESULTS, nameFor(result));
   if (result.series.length > 0) {
+    mkdirSync(dirname(file), { recursive: true });
     writeResult(file, result);
     process.stdout.write(tableOf(result));
     process.stderr.write(`every sample: ${relative('.', resolve(file))}\n`);
