@@ -9,6 +9,8 @@ import { count, DEEDS, DIGEST_SHOWN, SPAN_MS, span } from './words.ts';
 
 /** Longest part of the throughput that is shown, in spans. */
 const PICTURE_SPANS = 64;
+/** The least that a retransmission timer of Linux waits. */
+const TIMER_MS = 200;
 /** Spans before the failure with which a longer picture begins. */
 const PICTURE_LEAD = 20;
 
@@ -57,7 +59,12 @@ function gap(result: DemoResult): string[] {
     `${span(resumedMs)} from the failure to the next new byte:`,
     part(detectedMs, `until proxy ${SURVIVOR} held proxy ${VICTIM} for dead`),
     part(adoptedMs - detectedMs, 'until it had announced the addresses as its own'),
-    part(resumedMs - adoptedMs, 'until the backend sent again: its retransmission timer'),
+    part(
+      resumedMs - adoptedMs,
+      resumedMs < TIMER_MS
+        ? `until the backend sent again: proxy ${SURVIVOR} asked both ends to go on`
+        : 'until the backend sent again: its retransmission timer',
+    ),
     ...(stalledMs > 0
       ? [`this machine is busy: it gave proxy ${SURVIVOR} no time for ${span(stalledMs)} of it`]
       : []),

@@ -8,6 +8,16 @@ export interface Silence {
 
 export const lengthOf = ({ from, to }: Silence): number => to - from;
 
+/**
+ * The gap that a failure made: the longest silence that lasts beyond `failedAt` and begins before
+ * `until`. It may begin later than the failure, as long as buffers at the receiver are not empty.
+ */
+export const gapAmong = (
+  silences: Iterable<Silence>,
+  failedAt: number,
+  until: number,
+): Silence | undefined => longest(silences, ({ from, to }) => to > failedAt && from < until);
+
 /** The arrivals in order of time. All times are milliseconds of CLOCK_MONOTONIC. */
 export class Timeline {
   /** The request's moment, then one for each arrival. */
@@ -64,27 +74,35 @@ export class Timeline {
     );
   }
 
-  /**
-   * The gap that a failure made: the longest silence that lasts beyond `failedAt` and begins before
-   * `until`. It may begin later than the failure, as long as buffers at the client are not empty.
-   */
+  /** See `gapAmong`. */
   gap(failedAt: number, until: number): Silence | undefined {
-    return this.#longest(({ from, to }) => to > failedAt && from < until);
+    return gapAmong(this.#silences(), failedAt, until);
+  }
+
+  /** The silences that lasted at least so many milliseconds. */
+  silences(atLeast: number): Silence[] {
+    return Array.from(this.#silences()).filter((silence) => lengthOf(silence) >= atLeast);
   }
 
   /** The longest silence after the first arrival that was over by `at`: what is usual here. */
   usualSilence(at: number): Silence | undefined {
-    return this.#longest(({ from, to }) => from > this.began && to <= at);
+    return longest(this.#silences(), ({ from, to }) => from > this.began && to <= at);
   }
 
-  #longest(counts: (silence: Silence) => boolean): Silence | undefined {
-    let longest: Silence | undefined;
-    for (let i = 1; i < this.#at.length; i++) {
-      const silence = { from: this.#at[i - 1], to: this.#at[i] };
-      if (counts(silence) && (longest === undefined || lengthOf(silence) > lengthOf(longest))) {
-        longest = silence;
-      }
-    }
-    return longest;
+  *#silences(): Generator<Silence> {
+    for (let i = 1; i < this.#at.length; i++) yield { from: this.#at[i - 1], to: this.#at[i] };
   }
+}
+
+function longest(
+  silences: Iterable<Silence>,
+  counts: (silence: Silence) => boolean,
+): Silence | undefined {
+  let found: Silence | undefined;
+  for (const silence of silences) {
+    if (counts(silence) && (found === undefined || lengthOf(silence) > lengthOf(found))) {
+      found = silence;
+    }
+  }
+  return found;
 }

@@ -45,6 +45,12 @@ export class DualSplicer {
     this.ipv6.run(now);
   }
 
+  /** See `Resumer.start`. */
+  resume(home: number, now: Micros, wall: number): void {
+    this.ipv4.resumer.start(home, now, wall);
+    this.ipv6.resumer.start(home, now, wall);
+  }
+
   /** When `run` has something to do. */
   get nextAt(): Micros {
     return Math.min(this.ipv4.nextAt, this.ipv6.nextAt);

@@ -14,9 +14,11 @@ import { IPV6_FORM } from './form.ts';
 import { translateIcmp } from './icmp.ts';
 import { translateIcmpv6 } from './icmpv6.ts';
 import { Lifecycle, type LifecycleOptions } from './lifecycle.ts';
+import { OWN_SEGMENT_CAPACITY } from './own-packet.ts';
 import { writeProbe } from './probe.ts';
 import { NOT_SPLICED, REFUSED } from './quote.ts';
 import * as record from './record.ts';
+import { Resumer, type ResumerCounters, resumerCounters } from './resume.ts';
 import * as rewrite from './rewrite.ts';
 import * as segments from './segment.ts';
 import * as slots from './slot.ts';
@@ -57,7 +59,7 @@ export interface SpliceNetwork {
   transmit(frame: Frame, hop: Hop): boolean;
 }
 
-export interface SplicerCounters {
+export interface SplicerCounters extends ResumerCounters {
   framesToBackend: number;
   framesToClient: number;
   /** Bytes of IP packets. */
@@ -102,6 +104,7 @@ export const splicerCounters = (): SplicerCounters => ({
   ttlExpired: 0,
   noRoute: 0,
   errorsRefused: 0,
+  ...resumerCounters(),
 });
 
 /** Splices the flows of one address family: that of its table's records. */
@@ -109,6 +112,8 @@ export class Splicer {
   readonly table: SpliceTable;
   readonly counters: SplicerCounters;
   readonly lifecycle: Lifecycle;
+  /** Told when addresses are adopted. */
+  readonly resumer: Resumer;
   readonly #network: SpliceNetwork;
   readonly #segment = new segments.Segment();
   readonly #held: HeldAcknowledgments | undefined;
@@ -122,8 +127,6 @@ export class Splicer {
   #end = 0;
   /** The key of a packet whose words do not lie side by side. */
   readonly #key: Uint32Array;
-  /** The table's words as bytes, made when first needed. */
-  #view: DataView | undefined;
   /** For segments of our own, made when first needed. */
   #own: Frame | undefined;
 
@@ -141,16 +144,21 @@ export class Splicer {
     this.lifecycle = new Lifecycle({
       ...options,
       probe: (slot, direction, reset) => {
-        this.#own ??= new Frame(OWN_CAPACITY);
+        this.#own ??= new Frame(OWN_SEGMENT_CAPACITY);
         writeProbe(this.table, slot, direction, reset, this.#own);
         this.#send(this.#own, slot, direction);
       },
+    });
+    this.resumer = new Resumer({
+      table: this.table,
+      counters: this.counters,
+      send: (frame, slot, direction) => this.#send(frame, slot, direction),
     });
   }
 
   /** When `run` has something to do. */
   get nextAt(): Micros {
-    return this.lifecycle.nextAt;
+    return Math.min(this.lifecycle.nextAt, this.resumer.nextAt);
   }
 
   /** Sends the acknowledgments that waited for the end of the breath. */
@@ -161,6 +169,7 @@ export class Splicer {
   /** Looks after records that linger and flows that are silent; once a breath, or at `nextAt`. */
   run(now: Micros): void {
     this.lifecycle.run(now);
+    this.resumer.run(now);
   }
 
   /**
@@ -211,6 +220,9 @@ export class Splicer {
     const news =
       this.#held !== undefined && this.lifecycle.acknowledgesNews(slot, direction, segment);
     this.lifecycle.track(slot, direction, segment, now);
+    if (this.resumer.isActive) {
+      this.resumer.note(slot, direction, view.getUint16(segment.at + tcp.WINDOW_AT), now);
+    }
     if (this.#held === undefined || !this.#gather(this.#held, flow, news, frame)) {
       this.#send(frame, slot, direction);
     }
@@ -305,15 +317,11 @@ export class Splicer {
 
   /** Sends it by a next hop that is looked up again. */
   #resolve(frame: Frame, slot: number, direction: number): void {
-    const { words, form } = this.table;
+    const { words, view, form } = this.table;
     const start = slot * this.#slotWords;
     const receiver = 4 * (start + form.keyWords * (1 - direction));
-    this.#view ??= new DataView(words.buffer);
-    const hop = this.#network.resolve(record.addressAt(this.#view, receiver, form));
+    const hop = this.#network.resolve(record.addressAt(view, receiver, form));
     words[start + this.#hop + direction] = hop;
     if (hop === NO_HOP || !this.#network.transmit(frame, hop)) this.counters.noRoute++;
   }
 }
-
-/** Bytes enough for a header with options and no data. */
-const OWN_CAPACITY = 160;

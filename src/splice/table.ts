@@ -78,6 +78,8 @@ export class SpliceTable {
   readonly seen: number;
   /** All slots. */
   readonly words: Int32Array<ArrayBuffer>;
+  /** The same as bytes. */
+  readonly view: DataView<ArrayBuffer>;
   /** Flows that ended with FINs, and with a reset, by their last packet. */
   readonly lingering: SlotQueue;
   readonly reset: SlotQueue;
@@ -91,7 +93,6 @@ export class SpliceTable {
     invalid: 0,
     superseded: 0,
   };
-  readonly #view: DataView<ArrayBuffer>;
   readonly #scratch: DataView<ArrayBuffer>;
   readonly #scratchWords: Uint32Array<ArrayBuffer>;
   readonly #index: TupleIndex;
@@ -110,7 +111,7 @@ export class SpliceTable {
     this.seen = form.seen;
     // The system hands out the pages of this array when they are first written.
     this.words = new Int32Array(maximum * form.slotWords);
-    this.#view = new DataView(this.words.buffer);
+    this.view = new DataView(this.words.buffer);
     this.#index = new TupleIndex(this.words, form, random, 2 * Math.min(reserve, maximum));
     this.#scratch = new DataView(new ArrayBuffer(form.recordBytes));
     this.#scratchWords = new Uint32Array(this.#scratch.buffer);
@@ -200,7 +201,7 @@ export class SpliceTable {
    */
   get(slot: number): SpliceRecord {
     const record = this.isUsed(slot)
-      ? decodeRecord(this.#view, this.#recordAt(slot), this.form)
+      ? decodeRecord(this.view, this.#recordAt(slot), this.form)
       : undefined;
     if (record === undefined) throw new RangeError(`slot ${slot} of the splice table is free`);
     return record;
@@ -231,7 +232,7 @@ export class SpliceTable {
     const byBackend = this.#findScratch(TO_CLIENT);
     if (byClient >= 0) {
       if (byClient === byBackend && this.#equalsScratch(byClient)) return byClient;
-      const epoch = recordEpoch(this.#view, this.#recordAt(byClient), this.form);
+      const epoch = recordEpoch(this.view, this.#recordAt(byClient), this.form);
       const offered = recordEpoch(this.#scratch, 0, this.form);
       if (!this.#isOver(byClient)) {
         if (offered > epoch && (byBackend < 0 || byBackend === byClient)) {

@@ -129,6 +129,13 @@ describe('the report', () => {
     ]);
   });
 
+  test('before a timer can have fired, it was the survivor that made the backend go on', () => {
+    const text = report({ ...RESULT, detectedMs: 30, adoptedMs: 31, resumedMs: 34 }, plain);
+    expect(text).toContain(
+      '3.0 ms  until the backend sent again: proxy b asked both ends to go on',
+    );
+  });
+
   test('not right: every problem is said', () => {
     const problems = ['curl ended with exit code 56: reset', 'one more'];
     const text = report({ ...RESULT, ok: false, sha256: 'cd', problems, resets: 1 }, plain);

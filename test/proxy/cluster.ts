@@ -143,6 +143,8 @@ export class Cluster {
   /** By the client's port: its initial number, and how far backends acknowledged what it said. */
   readonly #irs = new Map<number, number>();
   readonly #acknowledged = new Map<number, number>();
+  /** By the client's port: how much it has said. */
+  readonly #said = new Map<number, number>();
   /** By `source -> backend`: the number that stands for the client's initial one. */
   readonly #dialed = new Map<string, number>();
   readonly #translated = new Set<string>();
@@ -338,8 +340,12 @@ export class Cluster {
     return holder?.host.ip.mac ?? 'lost';
   }
 
-  #fromClient({ sourcePort, seq, flags }: Seen): void {
+  #fromClient({ sourcePort, seq, flags, length }: Seen): void {
     if ((flags & tcp.SYN) !== 0) this.#irs.set(sourcePort, seq);
+    const irs = this.#irs.get(sourcePort);
+    if (irs === undefined) return;
+    const end = (seq - irs - 1 + length + (flags & tcp.FIN)) | 0;
+    if (end > (this.#said.get(sourcePort) ?? 0)) this.#said.set(sourcePort, end);
   }
 
   #fromBackend({ from, to, ack, flags }: Seen): void {
@@ -371,6 +377,8 @@ export class Cluster {
     const irs = this.#irs.get(destinationPort);
     if (irs === undefined || (flags & tcp.ACK) === 0 || this.answered.has(destinationPort)) return;
     const offset = (ack - irs - 1) | 0;
+    // What was never said cannot be acknowledged: the numbers of a question may be any.
+    if (offset > (this.#said.get(destinationPort) ?? 0)) return;
     const safe = Math.max(
       this.#acknowledged.get(irs) ?? 0,
       this.#logged(destinationPort, sourcePort),
