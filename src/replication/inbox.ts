@@ -93,9 +93,14 @@ export class Inbox {
     }
   }
 
-  /** A record of a member that joins came into the table. */
-  touch(record: Uint8Array): void {
-    if (this.#joiner.joining && !this.#touched.inserted(this.#keyOf(record))) {
+  /** A peer's life is over. */
+  down(peer: Peer): void {
+    this.#touched.forget(peer.id);
+  }
+
+  /** A record that `from` proposed came into the table of a member that joins. */
+  touch(from: number, record: Uint8Array): void {
+    if (this.#joiner.joining && !this.#touched.inserted(from, this.#keyOf(record))) {
       this.#events.overrun();
     }
   }
@@ -120,7 +125,7 @@ export class Inbox {
     this.#counters.deletesIn++;
     const start = messages.deletedAt(at);
     const key = copy(bytes, start, messages.messageEnd(view, at) - start, this.#key);
-    if (this.#joiner.joining && !this.#touched.deleted(key)) this.#events.overrun();
+    if (this.#joiner.joining && !this.#touched.deleted(peer.id, key)) this.#events.overrun();
     this.#heads.drop(messages.flowOfKey(key));
     this.#events.delete(peer.id, messages.ticketOf(view, at), key);
   }

@@ -28,6 +28,8 @@ export class Joiner {
   /** Until then it waits for others to be heard. */
   #listenUntil: Micros = 0;
   #source: Peer | undefined;
+  /** Who has given its table in this join. */
+  readonly #given = new Set<Peer>();
   /** The number of the request that is being answered; raised with each. */
   #request = 0;
   /** True between SNAPSHOT_BEGIN and SNAPSHOT_END of that request. */
@@ -53,7 +55,11 @@ export class Joiner {
     if (this.#membership.state !== JOINING || this.#source !== undefined) return;
     const serving = this.#mesh.peers.filter((peer) => peer.status === 'live');
     if (serving.length > 0) {
-      if (this.#countsUsIn(serving)) this.#ask(serving[0]);
+      if (!this.#countsUsIn(serving)) return;
+      // Those who were cut off from each other may have records that others lack: their home must know them all.
+      const next = serving.find((peer) => !this.#given.has(peer));
+      if (next === undefined) this.#membership.activate(now);
+      else this.#ask(next);
     } else if (now >= this.#listenUntil && !this.#mustWait(now) && this.#options.isPrepared()) {
       this.#options.logger.info({}, 'no other member serves: starting alone');
       this.#membership.activate(now);
@@ -64,6 +70,7 @@ export class Joiner {
   down(peer: Peer, now: Micros): void {
     if (this.#membership.state !== JOINING) return;
     this.#listen(now);
+    this.#given.delete(peer);
     if (peer === this.#source) this.#source = undefined;
   }
 
@@ -89,7 +96,8 @@ export class Joiner {
       return;
     }
     this.#options.logger.info(facts, 'table received');
-    this.#membership.activate(now);
+    this.#given.add(peer);
+    this.step(now);
   }
 
   #listen(now: Micros): void {

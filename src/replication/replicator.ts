@@ -165,7 +165,7 @@ export class Replicator {
         prevails: (first, second) => events.prevails(first, second),
         accepted: (from, record) => events.proposed(from, record),
         stable: (from, record) => {
-          this.#inbox.touch(record);
+          this.#inbox.touch(from, record);
           events.insert(from, record);
         },
         overrun: (peer) => this.#membership.suspect(peer, 'its queue is full', clock.now()),
@@ -438,6 +438,7 @@ export class Replicator {
   #down(peer: Peer, now: Micros): void {
     this.#snapshots.delete(peer);
     this.#joiner.down(peer, now);
+    this.#inbox.down(peer);
     this.#commits.down(peer, this.#membership.state !== JOINING, now);
     this.heads.bereave(peer.id);
     this.#offerOrphans();

@@ -85,21 +85,31 @@ export class SnapshotSender {
 /** Flows that one join remembers at most: far more than are inserted and deleted while it lasts. */
 const MAX_TOUCHED = 1 << 20;
 
-/** The joiner's memory of what it heard of directly. */
+/** The joiner's memory of what it heard of directly, and from whom. */
 export class Touched {
-  readonly #inserted = new Set<string>();
-  readonly #deleted = new Set<string>();
+  readonly #inserted = new Map<string, number>();
+  readonly #deleted = new Map<string, number>();
 
   /** A flow has a record now: whatever the snapshot says of it is older. False if there are too many. */
-  inserted(key: Uint8Array): boolean {
-    this.#inserted.add(String.fromCharCode(...messages.flowOfKey(key)));
+  inserted(from: number, key: Uint8Array): boolean {
+    this.#inserted.set(String.fromCharCode(...messages.flowOfKey(key)), from);
     return this.#inserted.size <= MAX_TOUCHED;
   }
 
   /** A record is gone; another epoch of its flow may still be in the snapshot. False if there are too many. */
-  deleted(key: Uint8Array): boolean {
-    this.#deleted.add(String.fromCharCode(...key));
+  deleted(from: number, key: Uint8Array): boolean {
+    this.#deleted.set(String.fromCharCode(...key), from);
     return this.#deleted.size <= MAX_TOUCHED;
+  }
+
+  /**
+   * A peer's life is over. What it said may have been void: it may have gone on while others did without it, who
+   * prevailed. What was not, the others will say again.
+   */
+  forget(from: number): void {
+    for (const heard of [this.#inserted, this.#deleted]) {
+      for (const [name, by] of heard) if (by === from) heard.delete(name);
+    }
   }
 
   /** True if the record with `key` in a snapshot is not to be used. */
