@@ -6,7 +6,6 @@ import { defineConfig } from 'vitest/config';
  * beside them. What only waits for processes and installations runs with the others.
  */
 const alone = [
-  'test/chaos/chaos.test.ts',
   'test/e2e/**',
   'test/demo/demo.test.ts',
   'test/lab/proxies.test.ts',

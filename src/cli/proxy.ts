@@ -113,6 +113,8 @@ async function runProxy({ tapNamespace, bridge, ...options }: Options): Promise<
   logger.info({ cluster: config.cluster.name, tap: link.name, pid: process.pid }, 'started');
   await proxy.host.run();
   await admin?.close();
+  // It has left: nothing that is still open may keep the process.
+  process.exit();
 }
 
 /** Leaves in order, and stops; all who ask are told what came of it. */

@@ -58,8 +58,8 @@ const interfaceSchema = z.strictObject({
 
 const routeSchema = z.strictObject({
   to: destination().describe('default, an address or a network'),
-  via: z
-    .union([ipAddress(), z.array(ipAddress()).min(1).max(256)])
+  via: field
+    .oneOrMore(ipAddress())
     .describe('The next hop, on a network of one of the interfaces; or several, all of one family'),
   spread: z
     .enum(['flow', 'packet'])

@@ -33,7 +33,9 @@ describe.skipIf(why !== undefined)('members come and go', () => {
   const isOk = (member: string) =>
     expect.poll(() => lab.health(member), { timeout: 20_000 }).toBe('ok');
 
-  test('both members are drained and restarted under load, and no client notices', async () => {
+  test('both members are drained and restarted under load, and no client notices', {
+    timeout: 90_000,
+  }, async () => {
     for (const name of ['a', 'b']) await isOk(name);
     const resets = async () => {
       const counters = await lab.counters('client');

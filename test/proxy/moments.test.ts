@@ -20,7 +20,7 @@ const faults: Readonly<Record<string, (cluster: Cluster) => void>> = {
 };
 
 /** Moments of each scenario at which each fault is tried, spread over all its events. */
-const MOMENTS = 16;
+const MOMENTS = 8;
 const SEEDS = 200;
 
 /** How many events there are from the first moment to the client's end. */
