@@ -5,11 +5,7 @@ import { defineConfig } from 'vitest/config';
  * Labs whose proxies must be scheduled in time, or their peers hold them for dead: one at a time, and nothing
  * beside them. What only waits for processes and installations runs with the others.
  */
-const alone = [
-  'test/e2e/**',
-  'test/demo/demo.test.ts',
-  'test/lab/proxies.test.ts',
-];
+const alone = ['test/e2e/**', 'test/demo/demo.test.ts', 'test/lab/proxies.test.ts'];
 
 export default defineConfig({
   test: {
