@@ -61,6 +61,9 @@ export interface MembershipEvents {
   fenced(floor: Incarnation, now: Micros): void;
 }
 
+/** For so long a life is new. */
+const NEW: Micros = (5 * SECOND) / 2;
+
 /** A peer went silent, and may hold this member for dead, too. */
 interface Contest {
   readonly since: Micros;
@@ -172,6 +175,7 @@ export class Membership {
     peer.status = peer.declared === JOINING ? 'joining' : 'live';
     peer.helloDue = true;
     this.#contests.delete(peer);
+    peer.newUntil = now + NEW;
     this.#listen(peer, now);
     this.#options.logger.info({ peer: peer.member.name, status: peer.status }, 'member heard');
     this.#events.up(peer, now);

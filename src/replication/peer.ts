@@ -60,6 +60,8 @@ export class Peer {
   unheardSince: Micros | undefined = undefined;
   /** When an authentic datagram of its session or candidate came last. */
   heardAt: Micros = Number.NEGATIVE_INFINITY;
+  /** Until then this life is new: code that runs for the first time takes long. */
+  newUntil: Micros = Number.NEGATIVE_INFINITY;
   /** When whatever waits to be sent goes out, though nobody waits for it. */
   flushAllAt: Micros = 0;
   /** When a key was last derived for an unknown incarnation. */
@@ -104,7 +106,8 @@ export class Peer {
   /** Silence after which it is suspected. */
   get suspectAfter(): Micros {
     const { patience, status } = this;
-    return status === 'joining' ? patience.joiningThreshold : patience.threshold;
+    const isNew = status === 'joining' || this.heardAt < this.newUntil;
+    return isNew ? patience.joiningThreshold : patience.threshold;
   }
 
   /** Starts or ends a life: streams from the first number, nothing known. */

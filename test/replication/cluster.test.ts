@@ -161,7 +161,7 @@ describe('suspicion', () => {
   test.each(SEEDS)('one survivor adopts, and commits go on (seed %i)', (seed) => {
     const sim = started(3, seed);
     const [first, second, third] = sim.members;
-    sim.network.pass(50 * MILLISECOND);
+    sim.network.pass(3 * SECOND);
     const killedAt = sim.network.now();
     second.kill();
     let doneAt = 0;

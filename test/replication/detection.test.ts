@@ -11,6 +11,8 @@ function pair(seed: number): { sim: SimCluster; first: SimMember; second: SimMem
   const sim = new SimCluster(seed, 2);
   sim.startAll();
   const [first, second] = sim.members;
+  // Lives that are new have more patience.
+  sim.network.pass(3 * SECOND);
   return { sim, first, second };
 }
 
@@ -131,7 +133,7 @@ describe('a member that lives is not suspected', () => {
     stall(sim, first, 45 * MILLISECOND);
     sim.network.until(() => sim.settled(sim.members));
     stall(sim, first, 50 * MILLISECOND);
-    sim.network.pass(SECOND);
+    sim.network.pass(4 * SECOND);
     stall(sim, second, 45 * MILLISECOND);
     sim.network.until(() => sim.settled(sim.members));
     stall(sim, first, 50 * MILLISECOND);
