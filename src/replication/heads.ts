@@ -19,7 +19,7 @@ export interface Head {
   readonly facts: Uint8Array;
   /** The head from its first byte, as far as it was logged. */
   readonly bytes: Uint8Array;
-  /** When it was logged last. */
+  /** When it was logged last, or its owner's life ended. */
   readonly loggedAt: Micros;
   /** Its owner's life is over, and nobody has logged it anew yet. */
   readonly isOrphan: boolean;
@@ -95,9 +95,11 @@ export class HeadLog {
     if (owner === undefined || head.owner === owner || head.isOrphan) this.#remove(name, head);
   }
 
-  /** Forgets what was logged before `then`. */
-  dropOlder(then: Micros): void {
-    for (const [name, head] of this.#heads) if (head.loggedAt < then) this.#remove(name, head);
+  /** Forgets what was logged before `then`, and orphans whose owner's life ended before `orphansThen`. */
+  dropOlder(then: Micros, orphansThen: Micros = then): void {
+    for (const [name, head] of this.#heads) {
+      if (head.loggedAt < (head.isOrphan ? orphansThen : then)) this.#remove(name, head);
+    }
   }
 
   /** The heads that a member goes on with. */
@@ -108,9 +110,11 @@ export class HeadLog {
   }
 
   /** A member's life is over: its heads wait for somebody to go on with them. */
-  bereave(owner: number): void {
+  bereave(owner: number, now: Micros): void {
     for (const [name, head] of this.#heads) {
-      if (head.owner === owner) this.#heads.set(name, { ...head, isOrphan: true });
+      if (head.owner === owner && !head.isOrphan) {
+        this.#heads.set(name, { ...head, isOrphan: true, loggedAt: now });
+      }
     }
   }
 

@@ -29,6 +29,8 @@ import { chosenFor, holdings, ownerOf, type View } from './takeover.ts';
 
 /** A head that nobody finished or dropped for so long is forgotten: longer than clients may take to say one. */
 const HEAD_AGE: Micros = 900 * SECOND;
+/** Who goes on with the head of a dead member does so at once, or has less of it than we, and the client repeats it. */
+const ORPHAN_AGE: Micros = 30 * SECOND;
 
 export interface ReplicatorOptions {
   readonly port: DatagramPort;
@@ -440,7 +442,7 @@ export class Replicator {
     this.#joiner.down(peer, now);
     this.#inbox.down(peer);
     this.#commits.down(peer, this.#membership.state !== JOINING, now);
-    this.heads.bereave(peer.id);
+    this.heads.bereave(peer.id, now);
     this.#offerOrphans();
   }
 
@@ -452,7 +454,7 @@ export class Replicator {
     }
     if (now - this.#sweptAt < SECOND) return;
     this.#sweptAt = now;
-    this.heads.dropOlder(now - HEAD_AGE);
+    this.heads.dropOlder(now - HEAD_AGE, now - ORPHAN_AGE);
   }
 
   #fenced(floor: Incarnation): void {

@@ -132,7 +132,8 @@ describe('logged heads', () => {
     const log = new HeadLog();
     for (let owner = 0; owner < 3; owner++) log.log(owner, flow(owner), facts, 0, bytes(1), 0);
     expect(log.orphans()).toEqual([]);
-    log.bereave(1);
+    log.bereave(1, 7);
+    log.dropOlder(0, 7);
     expect(log.orphans().map((head) => head.owner)).toEqual([1]);
     expect([...log.of(1)]).toEqual([]);
     // The next life of its owner knows nothing of it, and begins anew.
