@@ -216,7 +216,8 @@ describe.skipIf(why !== undefined)('HTTP through one proxy', () => {
         ].map((name) => metrics.get(name));
       };
       await expect.poll(left, { timeout: 10_000 }).toEqual([0, 0, 0, 0, 0]);
-      expect((await lab.metrics(member)).get(waiting)).toBeLessThanOrEqual(before);
+      // Some of them are of connections that ask backends for their options.
+      expect((await lab.metrics(member)).get(waiting)).toBeLessThan(before + 50);
       // Timers come and go by themselves, but not 4,000 of them.
       const timers = (await lab.metrics(member)).get('suture_resources{kind="timers"}');
       expect(timers).toBeLessThan(50);
