@@ -102,3 +102,10 @@ export function contestant(name: string): Contestant {
   if (found === undefined) throw new Error(`there is no contestant ${name}`);
   return found;
 }
+
+/** @throws Error for a contestant that is asked for bulk and does not speak plain TCP */
+export function bulkOf(name: string): NonNullable<Contestant['bulk']> {
+  const { bulk } = contestant(name);
+  if (bulk === undefined) throw new Error(`${name} does not speak plain TCP`);
+  return bulk;
+}

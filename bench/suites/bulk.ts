@@ -1,4 +1,4 @@
-import { contestant } from '../contestants/contestants.ts';
+import { bulkOf, contestant } from '../contestants/contestants.ts';
 import { contest, wake } from '../harness/contest-stage.ts';
 import type { Case, Effort, Metric, Suite } from '../harness/suite.ts';
 import { iperf3 } from '../load/iperf3.ts';
@@ -43,8 +43,7 @@ function tcp({ quick, seconds }: Effort, connections: number, toClient: boolean)
     metrics: [THROUGHPUT],
     estimate: seconds + 0.4,
     measure: async (turn) => {
-      const { bulk: where } = contestant(turn.contestant);
-      if (where === undefined) throw new Error(`${turn.contestant} does not speak plain TCP`);
+      const where = bulkOf(turn.contestant);
       await wake(turn);
       const { rate } = await iperf3(turn, { ...where, connections, toClient, seconds });
       return { throughput: rate / 1e9 };

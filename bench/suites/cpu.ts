@@ -1,4 +1,4 @@
-import { contestant } from '../contestants/contestants.ts';
+import { bulkOf, contestant } from '../contestants/contestants.ts';
 import { contest, wake, withProcessorTime } from '../harness/contest-stage.ts';
 import { busySeconds } from '../harness/stage.ts';
 import type { Case, Effort, Metric, Suite } from '../harness/suite.ts';
@@ -43,8 +43,7 @@ function gigabyte({ quick, seconds }: Effort): Case {
     estimate: seconds + 0.4,
     measure: async (turn) => {
       await wake(turn);
-      const { bulk: where } = contestant(turn.contestant);
-      if (where === undefined) throw new Error(`${turn.contestant} does not speak plain TCP`);
+      const where = bulkOf(turn.contestant);
       const load = (): ReturnType<typeof iperf3> =>
         iperf3(turn, { ...where, toClient: true, seconds });
       const { result, own, machine } = await withProcessorTime(turn, busySeconds, load);

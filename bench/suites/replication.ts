@@ -1,4 +1,4 @@
-import { contestant } from '../contestants/contestants.ts';
+import { bulkOf, contestant } from '../contestants/contestants.ts';
 import { contest, wake } from '../harness/contest-stage.ts';
 import type { Case, Effort, Metric, Suite, Turn } from '../harness/suite.ts';
 import { iperf3 } from '../load/iperf3.ts';
@@ -38,8 +38,7 @@ function bulk({ quick, seconds }: Effort): Case {
     estimate: seconds + 0.5,
     measure: async (turn) => {
       await wake(turn);
-      const { bulk: where } = contestant(turn.contestant);
-      if (where === undefined) throw new Error(`${turn.contestant} does not speak plain TCP`);
+      const where = bulkOf(turn.contestant);
       const { rate } = await iperf3(turn, { ...where, toClient: true, seconds });
       return { throughput: rate / 1e9 };
     },

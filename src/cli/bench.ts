@@ -1,7 +1,8 @@
 // `suture bench`: the benchmark harness of a checkout. What it does is in bench/harness, which the installed
 // package does not have: contestants, testbeds and results are no part of a proxy.
 import { existsSync } from 'node:fs';
-import { Argument, Command, InvalidArgumentError } from 'commander';
+import { Argument, Command } from 'commander';
+import { integer } from './integer.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What bench/harness/main.ts offers. */
@@ -80,9 +81,9 @@ function runCommand(): Command {
     .option(
       '--repeat <n>',
       'turns of each contestant (default: 5, with --quick 1)',
-      count(1, 1_000),
+      integer(1, 1_000),
     )
-    .option('--seconds <n>', 'load in a turn (default: 2, with --quick 1)', count(1, 600))
+    .option('--seconds <n>', 'load in a turn (default: 2, with --quick 1)', integer(1, 600))
     .option(
       '--quick',
       'few contestants, one short turn each: whether it works, in 3 minutes',
@@ -152,12 +153,4 @@ function reportCommand(): Command {
     .action(async (files: readonly string[], options: { readonly out?: string }) => {
       await (await harness()).report(files, options);
     });
-}
-
-function count(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-  };
 }

@@ -6,5 +6,5 @@ export const integer =
   (text: string): number => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`not a whole number from ${least} to ${most}`);
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };

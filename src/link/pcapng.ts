@@ -6,7 +6,8 @@
 import { type Clock, type Micros, systemClock } from '../env/clock.ts';
 import { ETHERNET_AT } from '../wire/layout.ts';
 import type { Frame } from './frame.ts';
-import type { Link, LinkCounters } from './link.ts';
+import type { Link } from './link.ts';
+import { LinkWrapper } from './wrapper.ts';
 
 const SECTION = 0x0a0d0d0a;
 const INTERFACE = 1;
@@ -37,10 +38,7 @@ export interface CaptureOptions {
 const padded = (length: number): number => (length + 3) & ~3;
 
 /** Wraps a link; what is written to `sink` is one pcapng section from its first byte on. */
-export class CaptureLink implements Link {
-  readonly mtu: number;
-  readonly offload: boolean;
-  readonly #link: Link;
+export class CaptureLink extends LinkWrapper {
   readonly #sink: (bytes: Uint8Array) => void;
   readonly #clock: Clock;
   readonly #snapLength: number;
@@ -51,10 +49,8 @@ export class CaptureLink implements Link {
 
   /** @param sink takes the file's next bytes, which are only lent to it */
   constructor(link: Link, sink: (bytes: Uint8Array) => void, options: CaptureOptions = {}) {
+    super(link);
     const { clock = systemClock, snapLength = MAX_FRAME, name = 'suture' } = options;
-    this.#link = link;
-    this.mtu = link.mtu;
-    this.offload = link.offload;
     this.#sink = sink;
     this.#clock = clock;
     this.#snapLength = Math.min(snapLength, MAX_FRAME);
@@ -66,31 +62,15 @@ export class CaptureLink implements Link {
     sink(interfaceDescription(this.#snapLength, name));
   }
 
-  get counters(): LinkCounters {
-    return this.#link.counters;
-  }
-
-  get nextAt(): Micros {
-    return this.#link.nextAt ?? Number.POSITIVE_INFINITY;
-  }
-
-  receive(frame: Frame): boolean {
-    if (!this.#link.receive(frame)) return false;
+  override receive(frame: Frame): boolean {
+    if (!super.receive(frame)) return false;
     this.#write(frame, INBOUND);
     return true;
   }
 
-  send(frame: Frame): boolean {
+  override send(frame: Frame): boolean {
     this.#write(frame, OUTBOUND);
-    return this.#link.send(frame);
-  }
-
-  wait(timeout: Micros): Promise<void> {
-    return this.#link.wait(timeout);
-  }
-
-  close(): void {
-    this.#link.close();
+    return super.send(frame);
   }
 
   #write(frame: Frame, direction: number): void {

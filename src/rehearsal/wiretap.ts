@@ -1,7 +1,8 @@
 // A link that shows every TCP segment that its host sends.
 import { type Address, formatEndpoint, fromIpv4, fromIpv6 } from '../ip/address.ts';
 import type { Frame } from '../link/frame.ts';
-import type { Link, LinkCounters } from '../link/link.ts';
+import type { Link } from '../link/link.ts';
+import { LinkWrapper } from '../link/wrapper.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as ipv6 from '../wire/ipv6.ts';
@@ -54,43 +55,18 @@ export class Seen {
   }
 }
 
-export class Wiretap implements Link {
-  readonly #link: Link;
+export class Wiretap extends LinkWrapper {
   readonly #seen: (segment: Seen) => void;
   readonly #segment = new Seen();
 
   /** @param seen called before the segment is sent; it must not send anything itself */
   constructor(link: Link, seen: (segment: Seen) => void) {
-    this.#link = link;
+    super(link);
     this.#seen = seen;
   }
 
-  get mtu(): number {
-    return this.#link.mtu;
-  }
-
-  get offload(): boolean {
-    return this.#link.offload;
-  }
-
-  get counters(): LinkCounters {
-    return this.#link.counters;
-  }
-
-  receive(frame: Frame): boolean {
-    return this.#link.receive(frame);
-  }
-
-  send(frame: Frame): boolean {
+  override send(frame: Frame): boolean {
     if (this.#segment.read(frame)) this.#seen(this.#segment);
-    return this.#link.send(frame);
-  }
-
-  wait(timeout: number): Promise<void> {
-    return this.#link.wait(timeout);
-  }
-
-  close(): void {
-    this.#link.close();
+    return super.send(frame);
   }
 }

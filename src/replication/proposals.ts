@@ -100,14 +100,7 @@ export class Proposals {
   begin(ticket: number, rank: Rank, record: Uint8Array, done: Done | undefined): boolean {
     const taken = this.#acceptedFor(record, messages.flowLengthOf(record.length));
     if (taken !== NOBODY && rank !== STABLE && !this.#arena.equals(taken, record)) return false;
-    const place = this.#arena.add(
-      this.#self,
-      ticket,
-      rank,
-      ACCEPTED,
-      record,
-      messages.flowLengthOf(record.length),
-    );
+    const place = this.#add(this.#self, ticket, rank, ACCEPTED, record);
     if (done !== undefined) this.#done.set(place, done);
     return true;
   }
@@ -118,27 +111,15 @@ export class Proposals {
    * @returns false if it must wait: `decided` will tell
    */
   receive(from: number, datagram: number, ticket: number, rank: Rank, record: Uint8Array): boolean {
-    const place = this.#arena.add(
-      from,
-      ticket,
-      rank,
-      DEFERRED,
-      record,
-      messages.flowLengthOf(record.length),
-    );
+    const place = this.#add(from, ticket, rank, DEFERRED, record);
     this.#arena.setDatagram(place, datagram);
     return this.#decide(place);
   }
 
   /** Another member takes a proposal back. */
   withdrawn(from: number, key: Uint8Array): void {
-    const flow = messages.flowOfKey(key);
-    for (let place = this.#arena.first(flow, flow.length); place >= 0; ) {
-      const next = this.#arena.next(place, flow, flow.length);
-      if (this.#arena.owner(place) === from && this.#proposes(place, key)) this.#drop(place);
-      place = next;
-    }
-    this.#retry(flow);
+    this.#dropAll(key, from);
+    this.#retry(messages.flowOfKey(key));
   }
 
   /**
@@ -147,11 +128,7 @@ export class Proposals {
    */
   deleted(owner: number, ticket: number, key: Uint8Array): void {
     const flow = messages.flowOfKey(key);
-    for (let place = this.#arena.first(flow, flow.length); place >= 0; ) {
-      const next = this.#arena.next(place, flow, flow.length);
-      if (this.#proposes(place, key)) this.#drop(place);
-      place = next;
-    }
+    this.#dropAll(key, undefined);
     this.#arena.add(owner, ticket, FRESH, DELETED, key, flow.length);
     this.#retry(flow);
   }
@@ -251,9 +228,7 @@ export class Proposals {
 
   /** Somebody proposes what cannot be: shows everybody the record that the flow has. */
   #assert(standing: Uint8Array): void {
-    const place = this.#acceptedFor(standing, messages.flowLengthOf(standing.length));
-    const isSaid = place !== NOBODY && this.#arena.equals(place, standing);
-    if (!isSaid) this.#events.propose(STABLE, standing.slice());
+    if (!this.#isSupported(standing)) this.#events.propose(STABLE, standing.slice());
   }
 
   #stabilize(place: number): void {
@@ -284,6 +259,22 @@ export class Proposals {
         const datagram = this.#arena.datagram(place);
         if (this.#decide(place)) this.#events.decided(owner, datagram);
       }
+      place = next;
+    }
+  }
+
+  #add(owner: number, ticket: number, rank: Rank, state: number, record: Uint8Array): number {
+    const length = messages.flowLengthOf(record.length);
+    return this.#arena.add(owner, ticket, rank, state, record, length);
+  }
+
+  /** Ends the proposals of the record with `key`: those of one member, or of all. */
+  #dropAll(key: Uint8Array, from: number | undefined): void {
+    const flow = messages.flowOfKey(key);
+    for (let place = this.#arena.first(flow, flow.length); place >= 0; ) {
+      const next = this.#arena.next(place, flow, flow.length);
+      const isMeant = from === undefined || this.#arena.owner(place) === from;
+      if (isMeant && this.#proposes(place, key)) this.#drop(place);
       place = next;
     }
   }
@@ -319,6 +310,7 @@ export class Proposals {
     return copy;
   }
 
+  /** True if somebody proposes just this record. */
   #isSupported(record: Uint8Array): boolean {
     const place = this.#acceptedFor(record, messages.flowLengthOf(record.length));
     return place !== NOBODY && this.#arena.equals(place, record);

@@ -6,6 +6,7 @@ import { Host } from '../../src/host/host.ts';
 import { parsePrefix } from '../../src/ip/address.ts';
 import { Frame } from '../../src/link/frame.ts';
 import type { Link } from '../../src/link/link.ts';
+import { LinkWrapper } from '../../src/link/wrapper.ts';
 import { Simulation } from '../../src/sim/simulation.ts';
 import { keyFromSecret } from '../../src/tcp/stack.ts';
 import { hostAddress } from '../sim/hosts.ts';
@@ -64,37 +65,20 @@ class Tampering {
 }
 
 /** A host's link as the tampering leaves it. */
-class TamperedLink implements Link {
-  readonly #link: Link;
+class TamperedLink extends LinkWrapper {
   readonly #tampering: Tampering;
   readonly #queue: Frame[] = [];
   readonly #late: Frame[] = [];
 
   constructor(link: Link, tampering: Tampering) {
-    this.#link = link;
+    super(link);
     this.#tampering = tampering;
   }
 
-  get mtu(): number {
-    return this.#link.mtu;
-  }
-
-  get offload(): boolean {
-    return this.#link.offload;
-  }
-
-  get counters() {
-    return this.#link.counters;
-  }
-
-  send(frame: Frame): boolean {
-    return this.#link.send(frame);
-  }
-
-  receive(frame: Frame): boolean {
+  override receive(frame: Frame): boolean {
     const queued = this.#queue.shift();
     if (queued !== undefined) frame.copyFrom(queued);
-    else if (!this.#link.receive(frame)) return false;
+    else if (!super.receive(frame)) return false;
     const edits = this.#tampering.next();
     if (edits === undefined) {
       const late = this.#late.shift();
@@ -129,14 +113,6 @@ class TamperedLink implements Link {
         this.#tampering.change(frame, edit);
         return true;
     }
-  }
-
-  wait(timeout: number): Promise<void> {
-    return this.#link.wait(timeout);
-  }
-
-  close(): void {
-    this.#link.close();
   }
 
   /** Frames that it holds back. */

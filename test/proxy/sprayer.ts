@@ -1,7 +1,8 @@
 // A host's cable as if behind a router that sends each packet, those of one connection too, to a member by chance.
 import { type Address, fromIpv4, fromIpv6 } from '../../src/ip/address.ts';
 import type { Frame } from '../../src/link/frame.ts';
-import type { Link, LinkCounters } from '../../src/link/link.ts';
+import type { Link } from '../../src/link/link.ts';
+import { LinkWrapper } from '../../src/link/wrapper.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
@@ -10,45 +11,20 @@ import { ETHERNET_AT, NETWORK_AT } from '../../src/wire/layout.ts';
 /** Where a packet goes: a MAC, `lost`, or undefined for where its sender wants it to go. */
 export type Choice = ethernet.Mac | 'lost' | undefined;
 
-export class Sprayer implements Link {
-  readonly #link: Link;
+export class Sprayer extends LinkWrapper {
   readonly #choose: (destination: Address) => Choice;
 
   constructor(link: Link, choose: (destination: Address) => Choice) {
-    this.#link = link;
+    super(link);
     this.#choose = choose;
   }
 
-  get mtu(): number {
-    return this.#link.mtu;
-  }
-
-  get offload(): boolean {
-    return this.#link.offload;
-  }
-
-  get counters(): LinkCounters {
-    return this.#link.counters;
-  }
-
-  receive(frame: Frame): boolean {
-    return this.#link.receive(frame);
-  }
-
-  send(frame: Frame): boolean {
+  override send(frame: Frame): boolean {
     const destination = destinationOf(frame);
     const choice = destination === undefined ? undefined : this.#choose(destination);
     if (choice === 'lost') return true;
     if (choice !== undefined) ethernet.writeMac(frame.view, ETHERNET_AT, choice);
-    return this.#link.send(frame);
-  }
-
-  wait(timeout: number): Promise<void> {
-    return this.#link.wait(timeout);
-  }
-
-  close(): void {
-    this.#link.close();
+    return super.send(frame);
   }
 }
 
