@@ -97,6 +97,7 @@ export class Host {
       let frames = 0;
       while (frames < BURST && this.link.receive(this.#frame)) {
         frames++;
+        this.counters.frames++;
         this.#receive(this.#frame, now);
       }
       // After a stall the acknowledgments that disarm a timer may be further back.
@@ -106,7 +107,6 @@ export class Host {
       }
       for (const flush of this.#endings) flush(now);
       this.counters.breaths++;
-      this.counters.frames += frames;
       return frames;
     } finally {
       this.#clock.exhale();

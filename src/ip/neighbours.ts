@@ -1,6 +1,6 @@
 // The neighbour cache (RFC 4861, sections 5.1 and 7.3, whose states serve ARP as well): from the address of a
 // next hop to its MAC, with bounded memory and a short queue for what waits for the answer.
-import { type Clock, MILLISECOND, type Micros, SECOND } from '../env/clock.ts';
+import { type Clock, MILLISECOND, type Micros, NEVER, SECOND } from '../env/clock.ts';
 import { Timer, type Timers } from '../env/timers.ts';
 import { Frame } from '../link/frame.ts';
 import type { Link } from '../link/link.ts';
@@ -22,6 +22,8 @@ const STALE = 3;
 const DELAY = 4;
 /** Asked, in use while the answer is awaited. */
 const PROBE = 5;
+/** Known by configuration. */
+const FIXED = 6;
 
 const CAPACITY = 1_024;
 /** Frames that wait for one neighbour; the oldest gives way (RFC 1122, 2.3.2.2 wants at least one). */
@@ -104,8 +106,8 @@ export class NeighbourCache {
   transmit(frame: Frame, hop: Hop, now: Micros): boolean {
     if (!this.isCurrent(hop)) return false;
     const slot = hop & 0xffff;
-    this.#usedAt[slot] = now;
     const state = this.#state[slot];
+    if (state !== FIXED) this.#usedAt[slot] = now;
     if (state === INCOMPLETE) {
       this.#enqueue(slot, frame, now);
       return true;
@@ -133,12 +135,23 @@ export class NeighbourCache {
     return this.#mac[slot];
   }
 
+  /**
+   * Takes the MAC of a neighbour for good: it is never asked for, and nothing that is heard changes it. For few
+   * neighbours, whose entries are never given away.
+   */
+  fix(address: Address, mac: Mac): void {
+    const slot = this.#slots.get(address) ?? this.#claim(address);
+    this.#settle(slot, mac, true, 0);
+    this.#state[slot] = FIXED;
+    this.#usedAt[slot] = NEVER;
+  }
+
   /** Traffic shows that a neighbour gets what we send: it need not be asked (RFC 4861, section 7.3.1). */
   confirm(hop: Hop, now: Micros): void {
     if (!this.isCurrent(hop)) return;
     const slot = hop & 0xffff;
     const state = this.#state[slot];
-    if (state === INCOMPLETE) return;
+    if (state === INCOMPLETE || state === FIXED) return;
     this.#confirmedAt[slot] = now;
     if (state === REACHABLE) return;
     this.#state[slot] = REACHABLE;
@@ -195,6 +208,7 @@ export class NeighbourCache {
 
   /** Enters a MAC, confirmed or not, and sends what waited for it. */
   #settle(slot: number, mac: Mac, confirmed: boolean, now: Micros): void {
+    if (this.#state[slot] === FIXED) return;
     const entry = this.#entries[slot];
     if (this.#state[slot] === INCOMPLETE) this.counters.resolved++;
     this.#state[slot] = confirmed ? REACHABLE : STALE;

@@ -92,6 +92,7 @@ export class ProxyMember {
     this.host = new Host({ link, mac, clock, random, tcp: { receiveLimit: RECEIVE_LIMIT } });
     this.host.ip.addAddress(mustParse(own.mesh));
     this.#addRoutes();
+    for (const member of config.members.values()) this.#know(member);
     this.splices = new Splices({
       host: this.host,
       self: this.#self,
@@ -355,8 +356,14 @@ export class ProxyMember {
     return this.#serviceAt(destinationOf(view, 0, form));
   }
 
+  /** Where another member is: after a partition nobody waits until it is asked for again. */
+  #know({ name, mesh, mac }: MemberConfig): void {
+    if (name !== this.member) this.host.ip.neighbours.fix(mustParse(mesh), mustParseMac(mac));
+  }
+
   /** Another member of the cluster, which need not run yet. */
   #admit(member: MemberConfig): void {
+    this.#know(member);
     const id = this.#members.push(member) - 1;
     this.#issuers.count = this.#members.length;
     if (this.forwarder === undefined) {

@@ -134,6 +134,16 @@ export class Commits {
     this.proposals.settle(this.#options.self, this.outbox.settled);
   }
 
+  /** It is in doubt whether others are up: nothing is settled with nobody until `release`. */
+  hold(): void {
+    this.outbox.hold();
+  }
+
+  release(now: Micros): void {
+    this.outbox.release();
+    this.settle(now);
+  }
+
   /** A peer's life is over: it waits for nobody, and nobody waits for it. */
   down(peer: Peer, inherits: boolean, now: Micros): void {
     this.proposals.gone(peer.id, inherits);

@@ -9,6 +9,7 @@ import type { ReplicationCounters } from './counters.ts';
 import type { Datagram } from './datagram.ts';
 import { BODY_AT } from './envelope.ts';
 import { type Incarnation, isSameIncarnation, NO_INCARNATION } from './incarnation.ts';
+import { Isolation } from './isolation.ts';
 import { ACTIVE, JOINING, LEAVING, type MemberState } from './member.ts';
 import type { Mesh } from './mesh.ts';
 import * as messages from './messages.ts';
@@ -20,6 +21,9 @@ import type { View } from './takeover.ts';
 const PROBE_AFTER_BEATS = 1.5;
 /** And again so often until it is suspected. */
 const PROBES = 6;
+
+/** Heartbeats in which who went on without us says so. */
+const DOUBT_BEATS = 6;
 
 /** Who does not hear a member that others hear gives way after this. */
 const UNHEARD: Micros = SECOND;
@@ -52,7 +56,10 @@ export interface MembershipEvents {
    * A peer that was suspected speaks again, or another sees the cluster otherwise than before: somebody may have
    * answered for addresses that are ours now.
    */
-  returned(peer: Peer): void;
+  returned(): void;
+  /** This member may be the one that the others went on without: nothing is settled until `trusted`. */
+  doubtful(): void;
+  trusted(now: Micros): void;
   /** The peer's life is over. */
   down(peer: Peer, now: Micros): void;
   /** Called with each heartbeat of ours and of others, and when a peer changed. */
@@ -76,6 +83,7 @@ export class Membership {
   readonly #mesh: Mesh;
   readonly #events: MembershipEvents;
   readonly #heartbeat: Timer;
+  readonly #isolation: Isolation;
   #state: MemberState = JOINING;
   #view: View = { number: 0, active: [], homes: [] };
   #graceEnd: Micros = 0;
@@ -94,6 +102,22 @@ export class Membership {
     this.#mesh = mesh;
     this.#events = events;
     this.#heartbeat = new Timer((now) => this.#beat(now));
+    const { evidence, timers, heartbeat, suspectAfter } = options;
+    this.#isolation = new Isolation({
+      frames: evidence,
+      timers,
+      quiet: suspectAfter,
+      doubt: DOUBT_BEATS * heartbeat,
+      begins: () => {
+        // Who serves in our place hears us at once, and tells us.
+        for (const peer of mesh.peers) peer.helloDue = true;
+        events.doubtful();
+      },
+      ends: (now) => {
+        events.trusted(now);
+        events.returned();
+      },
+    });
   }
 
   get state(): MemberState {
@@ -106,17 +130,20 @@ export class Membership {
 
   /** True while a flow that is not in the table may be known to others (invariant I4). */
   graceUntil(now: Micros): boolean {
-    return this.#state === JOINING || now < this.#graceEnd;
+    if (this.#state === JOINING || now < this.#graceEnd) return true;
+    return this.#isolation.isDoubtful(now);
   }
 
   start(now: Micros): void {
     this.#lastRun = now;
     this.#graceEnd = now + this.#options.grace;
     this.#evidenceAtStart = this.#options.evidence();
+    this.#isolation.start(now);
     this.#options.timers.set(this.#heartbeat, now);
   }
 
   stop(): void {
+    this.#isolation.stop();
     this.#options.timers.remove(this.#heartbeat);
   }
 
@@ -148,6 +175,7 @@ export class Membership {
   /** Notices own stalls, and sends the heartbeats and fences that are due at once. Once a breath. */
   run(now: Micros): void {
     this.#noticeStall(now);
+    this.#isolation.isDoubtful(now);
     for (const peer of this.#mesh.peers) {
       if (peer.stale !== undefined && now - peer.fencedAt >= this.#options.heartbeat) {
         this.#tell(peer, peer.stale);
@@ -217,7 +245,7 @@ export class Membership {
         return;
       } else if (!stale) {
         const viewNumber = messages.heartbeatView(view, at);
-        if (viewNumber !== peer.viewNumber) this.#events.returned(peer);
+        if (viewNumber !== peer.viewNumber) this.#reclaim(now);
         peer.viewNumber = viewNumber;
         peer.adopted = messages.heartbeatAdopted(view, at);
         peer.members = messages.heartbeatMembers(view, at);
@@ -235,6 +263,7 @@ export class Membership {
     if (now >= deadline) {
       peer.accused = true;
       this.#contest(peer, now);
+      this.#isolation.lost();
       this.suspect(peer, 'it is silent', now);
       return;
     }
@@ -255,7 +284,7 @@ export class Membership {
     const { counters, logger } = this.#options;
     const silence = now - peer.heardAt;
     peer.accused = false;
-    this.#events.returned(peer);
+    this.#reclaim(now);
     if (silence > peer.patience.most) return;
     counters.suspicionsFalse++;
     peer.patience.wronged(silence, now);
@@ -308,6 +337,11 @@ export class Membership {
       this.#events.fenced(incarnation, now);
       return;
     }
+  }
+
+  /** What a zombie answered for is ours again, unless we may be the zombie. */
+  #reclaim(now: Micros): void {
+    if (!this.#isolation.isDoubtful(now)) this.#events.returned();
   }
 
   #departed(peer: Peer, now: Micros): void {

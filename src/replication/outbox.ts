@@ -21,6 +21,8 @@ export class Outbox {
   /** Proposals that were taken back, by ticket, and the ticket of what says so. */
   readonly #withdrawn: { readonly ticket: number; readonly by: number }[] = [];
 
+  #held = false;
+
   /** `overrun` is called for a peer whose queue is full: too slow to stay. */
   constructor(peers: readonly Peer[], heads: HeadLog, self: number, overrun: (peer: Peer) => void) {
     this.#peers = peers;
@@ -34,8 +36,12 @@ export class Outbox {
     return this.#pending.size;
   }
 
-  /** True if nobody else is up: whatever is sent is with everybody at once. */
+  /** True if nobody else is up: whatever is sent is with everybody at once, unless that is in doubt (`hold`). */
   get isAlone(): boolean {
+    return !this.#held && this.#hasNobody();
+  }
+
+  #hasNobody(): boolean {
     for (const peer of this.#peers) if (peer.isUp) return false;
     return true;
   }
@@ -125,8 +131,19 @@ export class Outbox {
     if (!whole) this.#overrun(peer);
   }
 
+  /** While nobody is up nothing is settled until `release`. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Settle after it. */
+  release(): void {
+    this.#held = false;
+  }
+
   /** Settles what every peer that is up has acknowledged. */
   settle(now: Micros): void {
+    if (this.#held && this.#hasNobody()) return;
     const { last } = this.#pending;
     let ticket = last;
     for (const { isUp, outgoing } of this.#peers) {

@@ -88,7 +88,7 @@ export interface ReplicatorEvents {
    * A member that was declared dead speaks, or what another sees of the cluster has changed: what was said of
    * addresses that are held here is to be put right.
    */
-  returned(member: number): void;
+  returned(): void;
   /** Hold the addresses of the member with this id, which may be our own. */
   claim(member: number): void;
   release(member: number): void;
@@ -183,7 +183,9 @@ export class Replicator {
     this.#membership = new Membership(membershipOptions, this.#mesh, {
       up: (peer) => this.#commits.outbox.extendTo(peer),
       viewed: (view) => this.#viewed(view),
-      returned: (peer) => events.returned(peer.id),
+      returned: () => events.returned(),
+      doubtful: () => this.#commits.hold(),
+      trusted: (now) => this.#commits.release(now),
       down: (peer, now) => this.#down(peer, now),
       beat: (now) => this.#beat(now),
       fenced: (floor) => this.#fenced(floor),

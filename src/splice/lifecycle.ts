@@ -17,7 +17,7 @@ import type { SpliceTable } from './table.ts';
 
 // The engine folds what a module binds itself into its code, and loads what it imports at each use.
 const { MILLISECOND, NEVER, SECOND } = clock;
-const { ACKED, ACTIVITY, NEXT, PROBES_MASK, REACH, STATUS, SUSPECT, TIMESTAMP } = s;
+const { ACKED, ACTIVITY, ANSWERED, NEXT, PROBES_MASK, REACH, STATUS, SUSPECT, TIMESTAMP } = s;
 const { ACK, FIN, RST, SYN } = tcp;
 
 export interface LifecycleOptions {
@@ -56,11 +56,17 @@ const SCAN_BUDGET = 2_048;
 const SLICE_GAP: Micros = MILLISECOND;
 const SCAN_GAP: Micros = SECOND / 4;
 
+/**
+ * In milliseconds; longer than ends are in TIME-WAIT (Linux: 60 s). An end in that state answers a probe like one that is
+ * open, and begins to count anew: to find out that it is over, it must be left alone.
+ */
+const TIME_WAIT = 65_000;
+
 const FLAGS_MASK = SYN | FIN | RST | ACK;
 /** An open flow both of whose ends were heard, with nothing to remember or to doubt. */
 const ORDINARY = s.OPEN | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN);
 const ORDINARY_MASK =
-  s.STATE_MASK | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN) | SUSPECT | PROBES_MASK;
+  s.STATE_MASK | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN) | SUSPECT | PROBES_MASK | ANSWERED;
 
 export class Lifecycle {
   /** Flows given up because neither end answered. */
@@ -218,9 +224,10 @@ export class Lifecycle {
   #trackProgress(at: number, direction: number, { flags, end, ack, timestamp }: Segment): void {
     const words = this.#words;
     let status = words[at + STATUS];
-    if ((status & PROBES_MASK) !== 0) status &= ~(PROBES_MASK | SUSPECT);
     const known = (status & (s.NEXT_KNOWN << direction)) !== 0;
     const ahead = (end - words[at + NEXT + direction]) | 0;
+    if ((status & PROBES_MASK) !== 0) status = (status & ~(PROBES_MASK | SUSPECT)) | ANSWERED;
+    if (known && ahead > 0) status &= ~ANSWERED;
     if (known && ahead > 0 && (status & (s.RST_SEEN << direction)) !== 0) {
       // Whoever goes on sending has not reset the connection: that was a stranger.
       status &= ~(s.RST_SEEN << direction);
@@ -331,7 +338,8 @@ export class Lifecycle {
   #patience(status: number, state: number): number {
     const { idleMillis, closingIdleMillis, resetLingerMillis } = this.#options;
     if ((status & SUSPECT) !== 0) return Math.min(idleMillis, resetLingerMillis);
-    return state === s.OPEN ? idleMillis : Math.min(idleMillis, closingIdleMillis);
+    const patience = state === s.OPEN ? idleMillis : Math.min(idleMillis, closingIdleMillis);
+    return (status & ANSWERED) === 0 ? patience : Math.max(patience, TIME_WAIT);
   }
 
   /** Sees to it that a scan begins at this time at the latest. */

@@ -52,5 +52,8 @@ export const PROBES_MASK = 0xff << PROBES_SHIFT;
 /** Facts of the flow's end (facts.ts) that all members were told, from this bit on. */
 export const TOLD_SHIFT = 20;
 
+/** The ends have answered a probe, and said nothing new since. */
+export const ANSWERED = 0x100_0000;
+
 /** Numbers that lie further back than this are news, not history: 16 MiB, more than windows in use. */
 export const REACH = 0x100_0000;

@@ -10,8 +10,11 @@ const GAUGES = [
   'suture_resources{kind="heads"}',
   'suture_replication_unacked_records',
 ];
-/** Silence until the ends of a connection are asked, and for their answers, in milliseconds. */
-const PATIENCE_MS = 40_000;
+/**
+ * In milliseconds: silence until the ends of a connection are asked, which may both be in TIME-WAIT for a minute
+ * and answer; silence for longer than that; and the time for the next answers.
+ */
+const PATIENCE_MS = 120_000;
 
 /** Waits until the members have nothing left; else says what of whom. */
 export async function leftovers(test: TestLab, members: readonly string[]): Promise<string[]> {

@@ -55,6 +55,26 @@ test('an address that was removed is not answered for any more', () => {
   expect(bench.sent()).toHaveLength(0);
 });
 
+test('a neighbour whose MAC is fixed is never asked for, and nobody can change it', () => {
+  const bench = new Bench();
+  const { neighbours } = bench.host.ip;
+  neighbours.fix(NEIGHBOUR, NEIGHBOUR_MAC);
+  bench.arrive(arpFrame(REPLY, NEIGHBOUR_MAC + 1, NEIGHBOUR, OURS));
+  bench.arrive(arpFrame(REQUEST, NEIGHBOUR_MAC + 1, NEIGHBOUR, OURS));
+  bench.sent();
+  for (let hour = 1; hour <= 3; hour++) {
+    bench.at(hour * 3_600_000);
+    neighbours.confirm(neighbours.hop(NEIGHBOUR), bench.clock.now());
+    // More others than there is room for.
+    for (let other = 0; other < 2_000; other++) neighbours.hop(fromIpv4(0x0a00_1000 + other));
+    send(bench);
+    bench.at(hour * 3_600_000 + 10_000);
+  }
+  expect(bench.sent().map(({ view }) => ethernet.destination(view, ETHERNET_AT))).toEqual(
+    Array(3).fill(NEIGHBOUR_MAC),
+  );
+});
+
 test('a probe from 0.0.0.0 is answered and teaches nothing', () => {
   const bench = new Bench().arrive(arpFrame(REQUEST, NEIGHBOUR_MAC, 0, OURS));
   expect(bench.sentArp()).toMatchObject([{ kind: 'reply', to: NEIGHBOUR_MAC }]);

@@ -272,7 +272,9 @@ export class SimMember {
       seen: () => {},
       orphan: (head) => this.orphans.push(head),
       view: (view) => this.views.push(view),
-      returned: (id) => this.log.push(`returned ${id}`),
+      returned: () => {
+        this.log.push('returned');
+      },
       claim: (id) => {
         this.held.add(id);
         this.log.push(`claim ${id}`);

@@ -1,7 +1,7 @@
 // Members that do not hear each other, wholly, in part or in one direction; and wires that are bad.
 import { describe, expect, test } from 'vitest';
 import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
-import { recordOf, SimCluster, type SimMember } from './cluster.ts';
+import { keyOf, recordOf, SimCluster, type SimMember } from './cluster.ts';
 import { Traffic } from './traffic.ts';
 
 function started(count: number, seed = 1): SimCluster {
@@ -115,6 +115,83 @@ test('a member that is cut off from all others serves alone, and goes when it he
   third.commit(recordOf(2));
   sim.network.pass(SECOND);
   expectHealed(sim);
+});
+
+describe('a member whose link was down cannot know who is dead', () => {
+  /** Two members; the second, which is spoken to by the mesh alone, is cut off for a while and serves alone. */
+  function isolated(): { sim: SimCluster; first: SimMember; second: SimMember } {
+    const evidence = [0, 0];
+    const sim = new SimCluster(1, 2);
+    for (const member of sim.members) member.settings = { evidence: () => evidence[member.id] };
+    sim.network.passes = (_, to) => {
+      evidence[sim.members.findIndex(({ member }) => member.address === to)]++;
+      return true;
+    };
+    sim.startAll();
+    const { passes } = sim.network;
+    sim.network.passes = () => false;
+    const [first, second] = sim.members;
+    sim.network.until(() => second.held.size === 2 && first.held.size === 2);
+    sim.network.pass(5 * SECOND);
+    expect(second.replicator.graceUntil(sim.network.now())).toBe(false);
+    // The world went on with the first. The second's first frame after that:
+    evidence[0] += 1_000;
+    evidence[1]++;
+    sim.network.passes = passes;
+    return { sim, first, second };
+  }
+
+  test('from its first frame on it says nothing about flows, settles nothing and claims nothing', () => {
+    const { sim, first, second } = isolated();
+    const logged = second.log.length;
+    let outcome: boolean | undefined;
+    expect(second.replicator.graceUntil(sim.network.now())).toBe(true);
+    second.commit(recordOf(2), (done) => {
+      outcome = done;
+    });
+    second.replicator.remove(keyOf(recordOf(4)));
+    expect(outcome).toBeUndefined();
+    sim.network.until(() => second.fences.length === 1, SECOND);
+    expect(outcome).toBe(false);
+    expect(second.log.slice(logged)).not.toContain('returned');
+    expect(first.fences).toEqual([]);
+    sim.network.until(() => sim.settled(sim.members), 5 * SECOND);
+    expect(first.table.size).toBe(0);
+  });
+
+  test('if nobody contradicts, it goes on after a few heartbeats, and announces what it holds', () => {
+    const { sim, first, second } = isolated();
+    first.kill();
+    let outcome: boolean | undefined;
+    expect(second.replicator.graceUntil(sim.network.now())).toBe(true);
+    second.commit(recordOf(2), (done) => {
+      outcome = done;
+    });
+    expect(outcome).toBeUndefined();
+    sim.network.pass(55 * MILLISECOND);
+    expect(outcome).toBeUndefined();
+    sim.network.pass(10 * MILLISECOND);
+    expect(outcome).toBe(true);
+    expect(second.log.at(-1)).toBe('returned');
+    expect(second.replicator.graceUntil(sim.network.now())).toBe(false);
+    expect(second.table.size).toBe(1);
+    second.commit(recordOf(4));
+    expect(second.table.size).toBe(2);
+  });
+
+  test('one that goes on hearing frames when its peer dies does not doubt', () => {
+    const { first, second, sim } = isolated();
+    sim.network.until(() => sim.settled(sim.members), 5 * SECOND);
+    let frames = 1_000_000;
+    second.settings = { evidence: () => frames++ };
+    second.kill();
+    second.start();
+    sim.network.until(() => sim.settled(sim.members), 5 * SECOND);
+    first.kill();
+    sim.network.until(() => second.held.size === 2);
+    second.commit(recordOf(2));
+    expect(second.table.size).toBe(1);
+  });
 });
 
 test.each([1, 2, 3])('under much loss views heal (seed %i)', (seed) => {

@@ -427,13 +427,31 @@ describe.each([IPV4_FORM, IPV6_FORM])('over IPv$version', (form) => {
     test('an answer from either end keeps the flow', () => {
       for (const end of ['client', 'backend'] as const) {
         const flow = new Flow(options).talk();
+        flow.advance(11_500);
+        flow[end](ACK);
         for (let turn = 0; turn < 5; turn++) {
-          flow.advance(11_500);
+          flow.advance(66_500);
           flow[end](ACK);
         }
+        expect(flow.sent).toHaveLength(3 + 6 * 5);
         expect(flow.table.size).toBe(1);
         expect(flow.expired).toEqual([]);
       }
+    });
+
+    test('ends that only answer are left alone for longer than they are in TIME-WAIT, until they say more', () => {
+      const flow = new Flow(options).talk();
+      flow.advance(10_300);
+      flow.client(ACK);
+      flow.backend(ACK);
+      const before = flow.sent.length;
+      flow.advance(64_900);
+      expect(flow.sent).toHaveLength(before);
+      flow.advance(400);
+      expect(flow.sent).toHaveLength(before + 2);
+      flow.client(ACK, 10);
+      flow.advance(10_300);
+      expect(flow.sent).toHaveLength(before + 5);
     });
 
     test('no answer to any probe: both ends are reset where they are, and the record goes', () => {
@@ -594,7 +612,7 @@ describe.each([IPV4_FORM, IPV6_FORM])('over IPv$version', (form) => {
           else flow.backend(flags, length, changes);
           flow.advance(wait);
         }
-        flow.advance(60_000);
+        flow.advance(130_000);
         expect(flow.table.size).toBe(0);
         expect(flow.expired).toHaveLength(1);
         expect(flow.table.lingering.first).toBe(-1);
