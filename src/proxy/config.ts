@@ -154,6 +154,10 @@ const spliceSchema = z.strictObject({
     .wholeNumber(16, 16_777_216, 'a number of records')
     .default(262_144)
     .describe('Connections at a time'),
+  resume: z
+    .boolean()
+    .default(true)
+    .describe('Whether ends are made to go on at once after a takeover, before their timers fire'),
 });
 
 /** Never shows the value: a person may have put the password there. */

@@ -76,6 +76,15 @@ export interface AdoptionView {
   readonly adoptions: number;
 }
 
+/** What was done to make the ends of flows go on after an adoption. */
+export interface ResumptionView {
+  /** Flows whose ends were asked where they stand. */
+  readonly asked: number;
+  /** Times that a sender was told that its segments were too big, and that they were lost. */
+  readonly urgedBySize: number;
+  readonly urgedByReport: number;
+}
+
 /** Where records are kept beside the members. */
 export interface StoreView {
   /** It answers in time. */
@@ -105,6 +114,7 @@ export interface MetricSources {
   readonly splices: SpliceCounters;
   readonly peers: readonly PeerView[];
   readonly adoption: AdoptionView;
+  readonly resumption: ResumptionView;
   readonly replication: ReplicationView;
   /** Undefined if there is none. */
   readonly store: StoreView | undefined;

@@ -102,6 +102,24 @@ export function createMetrics(sources: MetricSources): Metrics {
   counter('suture_adoptions_total', "Takeovers of a dead member's addresses.", [], () => [
     [{}, sources.adoption.adoptions],
   ]);
+  counter(
+    'suture_resumption_asked_total',
+    'Connections whose ends were asked where they stand, after an adoption.',
+    [],
+    () => [[{}, sources.resumption.asked]],
+  );
+  counter(
+    'suture_resumption_urged_total',
+    'Times that a sender which waited in vain was urged: by a smaller packet size, or a report of loss.',
+    ['by'],
+    () => {
+      const { urgedBySize, urgedByReport } = sources.resumption;
+      return [
+        [{ by: 'size' }, urgedBySize],
+        [{ by: 'report' }, urgedByReport],
+      ];
+    },
+  );
   gauge(
     'suture_replication_lag_seconds',
     'Age of the oldest message that a live peer has not acknowledged.',

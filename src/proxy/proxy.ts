@@ -295,7 +295,9 @@ export class ProxyMember {
         claim: (id) => {
           this.holdings.claim(id);
           if (id === this.#self) this.#serve();
-          else this.splices.splicer.resume(id, host.clock.now(), host.clock.wall());
+          else if (config.splice.resume) {
+            this.splices.splicer.resume(id, host.clock.now(), host.clock.wall());
+          }
         },
         // What was begun from addresses of ours still comes to us, by way of who has them now.
         release: (id) => this.holdings.release(id, replicator.state === LEAVING),

@@ -82,10 +82,9 @@ function fixedDifferences(from: ProxyConfig, to: ProxyConfig, self: string): Dif
     fix(['services', index, 'port'], a.port, b.port);
     fix(['services', index, 'protocol'], a.protocol, b.protocol);
   }
-  for (const key of ['idleTimeoutMs', 'lingerMs', 'maxRecords'] as const) {
+  for (const key of ['idleTimeoutMs', 'lingerMs', 'maxRecords', 'resume'] as const) {
     fix(['splice', key], from.splice[key], to.splice[key]);
   }
-  fix(['store'], from.store, to.store);
   fix(['store'], from.store, to.store);
   fix(['user'], from.user, to.user);
   fix(['adminToken'], from.adminToken, to.adminToken);

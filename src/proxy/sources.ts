@@ -95,6 +95,10 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
     get adoption() {
       return { addresses: holdings.adopted, adoptions: holdings.adoptions };
     },
+    get resumption() {
+      const { resumed, urgedBySize, urgedByReport } = passed;
+      return { asked: resumed, urgedBySize, urgedByReport };
+    },
     get replication() {
       const { replicator, stallAlarm } = proxy;
       return {
@@ -147,7 +151,11 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         ndp: { ...host.ip.ndp.counters },
         neighbours: { ...host.ip.neighbours.counters },
         table: { ...splices.counters },
-        splice: { extensionHeaders: passed.extensionHeaders },
+        splice: {
+          acknowledgmentsLeftOut: passed.acknowledgmentsLeftOut,
+          errorsTranslated: passed.errorsTranslated,
+          extensionHeaders: passed.extensionHeaders,
+        },
         replication: { ...proxy.replicator?.counters },
         store: { ...proxy.keeper?.counters },
         proxy: eventsOf(proxy),

@@ -25,6 +25,7 @@ function sourcesOf(): Writable<MetricSources> {
       { name: 'b', state: 'alive', alive: true, suspectAfter: 30_000, backlog: 3, roundTrip: 250 },
     ],
     adoption: { addresses: 0, adoptions: 0 },
+    resumption: { asked: 0, urgedBySize: 0, urgedByReport: 0 },
     replication: {
       lag: 1500,
       unackedRecords: 2,
@@ -101,6 +102,7 @@ test('metrics are read when they are asked for', async () => {
     'suture_peer_up{peer="b"} 1',
     'suture_peer_state{peer="b",state="alive"} 1',
     'suture_peer_suspect_after_seconds{peer="b"} 0.03',
+    'suture_resumption_asked_total 0',
     'suture_replication_lag_seconds 0.0015',
     'suture_replication_unacked_records 2',
     'suture_replication_stalled 0',
@@ -128,6 +130,7 @@ test('metrics are read when they are asked for', async () => {
     { name: 'b', state: 'suspected', alive: false, suspectAfter: 60_000, backlog: 0, roundTrip: 0 },
   ];
   sources.adoption = { addresses: 2, adoptions: 1 };
+  sources.resumption = { asked: 6, urgedBySize: 3, urgedByReport: 2 };
   sources.commitLatency = { bounds: [100, 1000], counts: [2, 1, 1], sum: 5350 };
   const second = (await ask(server, { path: '/metrics' })).body.split('\n');
   for (const line of [
@@ -136,6 +139,9 @@ test('metrics are read when they are asked for', async () => {
     'suture_peer_state{peer="b",state="suspected"} 1',
     'suture_adopted_addresses 2',
     'suture_adoptions_total 1',
+    'suture_resumption_asked_total 6',
+    'suture_resumption_urged_total{by="size"} 3',
+    'suture_resumption_urged_total{by="report"} 2',
     'suture_commit_latency_seconds_bucket{le="0.0001"} 2',
     'suture_commit_latency_seconds_bucket{le="0.001"} 3',
     'suture_commit_latency_seconds_bucket{le="+Inf"} 4',

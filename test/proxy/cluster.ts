@@ -74,6 +74,8 @@ export interface ClusterOptions {
   readonly timestamps?: boolean;
   /** Whether each packet of clients and backends comes to a member by chance. */
   readonly spray?: boolean;
+  /** Whether ends are made to go on after a takeover; true when absent. */
+  readonly resume?: boolean;
   /** Whether records are kept in a store, too. */
   readonly store?: boolean;
 }
@@ -99,7 +101,7 @@ pools:
 services:
   - { name: web, address: [${VIRTUAL}, "${VIRTUAL6}"], port: 80, protocol: http, headTimeoutMs: 5000, maxHeadBytes: 1024, routes: [{ pool: web }] }
   - { name: mail, address: [${VIRTUAL}, "${VIRTUAL6}"], port: 25, protocol: tcp, pool: mail }
-splice: { lingerMs: 500, idleTimeoutMs: 10000, maxRecords: ${maxRecords} }
+splice: { lingerMs: 500, idleTimeoutMs: 10000, maxRecords: ${maxRecords}, resume: ${options.resume ?? true} }
 ${options.store === true ? 'store: { url: "redis://simulated", ttlMs: 60000 }' : ''}
 `;
   return parseProxyConfig(text, 'simulated.yaml');

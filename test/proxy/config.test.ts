@@ -75,7 +75,12 @@ test('defaults are filled in', () => {
   expect(config.network.mtu).toBe(1500);
   expect(config.pools.web).toMatchObject({ connectTimeoutMs: 1000, penaltyMs: 1000 });
   expect(config.services[0]).toMatchObject({ maxHeadBytes: 8192, headTimeoutMs: 10_000 });
-  expect(config.splice).toEqual({ idleTimeoutMs: 300_000, lingerMs: 3000, maxRecords: 262_144 });
+  expect(config.splice).toEqual({
+    idleTimeoutMs: 300_000,
+    lingerMs: 3000,
+    maxRecords: 262_144,
+    resume: true,
+  });
   expect(config.log).toEqual({ level: 'info' });
   expect(memberConfig(config, 'a')).toEqual({
     name: 'a',

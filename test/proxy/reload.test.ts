@@ -68,6 +68,11 @@ describe('a file that is read again', () => {
       '[10.0.0.100, 10.0.0.101]',
       'f.yaml:9: services[0].address: cannot change without a restart',
     ],
+    [
+      'pools:',
+      'splice: { resume: false }\npools:',
+      'f.yaml:6: splice.resume: cannot change without a restart',
+    ],
     ['pools:', 'user: nobody\npools:', 'f.yaml:6: user: cannot change without a restart'],
     [
       '  a: {',

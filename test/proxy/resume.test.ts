@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { MILLISECOND, type Micros, SECOND } from '../../src/env/clock.ts';
 import { below, type Random, seededRandom } from '../../src/env/random.ts';
 import type { Host } from '../../src/host/host.ts';
+import type { ResumptionView } from '../../src/proxy/metric-sources.ts';
+import { sourcesOf } from '../../src/proxy/sources.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import { bodyOf, request, response } from './peers.ts';
 
@@ -49,6 +51,8 @@ const ends: readonly Ends[] = [
 interface Outcome {
   readonly wrong: readonly string[];
   readonly pause: Micros;
+  /** Of the survivor. */
+  readonly resumption: ResumptionView;
 }
 
 /** A stream in one direction, whose proxy is killed somewhere in its first half. */
@@ -86,7 +90,7 @@ function run({ cluster: options, prepare }: Ends, upload: boolean, random: Rando
     ...(cluster.resets === 0 ? [] : ['a reset']),
     ...cluster.violations,
   ];
-  return { wrong, pause };
+  return { wrong, pause, resumption: sourcesOf(cluster.member('b')).resumption };
 }
 
 const ROUNDS = 3;
@@ -95,9 +99,23 @@ for (const upload of [false, true]) {
   test.each(ends)(`${upload ? 'uploads' : 'downloads'} of ends $name`, (kind) => {
     const random = seededRandom(7);
     for (let round = 0; round < ROUNDS; round++) {
-      const { wrong, pause } = run(kind, upload, random);
+      const { wrong, pause, resumption } = run(kind, upload, random);
       expect(wrong).toEqual([]);
-      if (kind.isQuick) expect(pause).toBeLessThan(TIMER);
+      if (!kind.isQuick) continue;
+      expect(pause).toBeLessThan(TIMER);
+      expect(resumption.asked).toBe(1);
+      // To a server that sends the answer alone is enough: it has an acknowledgment of news in it.
+      if (upload) {
+        expect(resumption.urgedBySize + resumption.urgedByReport).toBeGreaterThan(0);
+      }
     }
   });
 }
+
+test('where it is turned off, the timers of the ends make them go on', () => {
+  const kind = { name: 'left alone', cluster: { resume: false }, isQuick: false };
+  const { wrong, pause, resumption } = run(kind, false, seededRandom(7));
+  expect(wrong).toEqual([]);
+  expect(resumption).toEqual({ asked: 0, urgedBySize: 0, urgedByReport: 0 });
+  expect(pause).toBeGreaterThanOrEqual(TIMER);
+});
