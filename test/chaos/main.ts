@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import { integer } from '../../src/cli/integer.ts';
 import { monotonic } from '../../src/lab/event.ts';
 import { HARMS, type Harm } from './faults.ts';
 import { type ChaosResult, isClean } from './result.ts';
@@ -17,15 +18,6 @@ interface Options {
   readonly json?: boolean;
   readonly keep?: boolean;
   readonly capture: boolean;
-}
-
-/** A uint32. */
-function integer(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 0xffff_ffff) {
-    throw new InvalidArgumentError('It is not a whole number from 1 to 4294967295.');
-  }
-  return value;
 }
 
 /** One run, told of as it goes unless `json`. */
@@ -91,8 +83,13 @@ await new Command('chaos')
   .description(
     'Real clients through a cluster whose members are killed, paused, unplugged and restarted',
   )
-  .option('--seconds <n>', 'how long clients begin requests, for each topology', integer, 60)
-  .option('--seed <s>', 'of what happens and when', integer, 1)
+  .option(
+    '--seconds <n>',
+    'how long clients begin requests, for each topology',
+    integer(1, 1_000_000),
+    60,
+  )
+  .option('--seed <s>', 'of what happens and when', integer(0, 2 ** 32 - 1), 1)
   .addOption(
     new Option(
       '--topology <name>',

@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { integer } from '../../src/cli/integer.ts';
 import { seededRandom } from '../../src/env/random.ts';
 import { type Case, failureOf, shrink } from './case.ts';
 import { drawFlight } from './flight.ts';
@@ -24,12 +25,6 @@ const PARSERS_A_FLIGHT = 20;
 const MAX_FAILURES = 20;
 /** Bytes of heap above the start, after which something must have leaked. */
 const MAX_GROWTH = 400e6;
-
-function number(text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('not a number');
-  return value;
-}
 
 /** The cases of a seed, without end. */
 function* casesOf({ seed, family, only }: Options): Generator<Case> {
@@ -88,8 +83,8 @@ const told = ({ flight, parser }: { flight: number; parser: number }, failures: 
 
 new Command('fuzz')
   .description('Mutates frames between two simulated hosts and the input of every parser')
-  .option('--seconds <n>', 'how long', number, 60)
-  .option('--seed <s>', 'where the cases begin', number, 1)
+  .option('--seconds <n>', 'how long', integer(0, 1_000_000), 60)
+  .option('--seed <s>', 'where the cases begin', integer(0, 2 ** 32 - 1), 1)
   .option('--family <4|6|both>', 'versions of IP', 'both')
   .option('--only <flight|parser>', 'one kind of case')
   .option('--cases <folder>', 'where failing cases are kept', CASES)

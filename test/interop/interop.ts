@@ -1,5 +1,6 @@
 // `npm run interop`: the whole matrix of our stack against the kernel's.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { integer } from '../../src/cli/integer.ts';
 import { MILLISECOND } from '../../src/env/clock.ts';
 import {
   combinations,
@@ -14,12 +15,6 @@ interface Options {
   readonly bytes: number;
   readonly seed: number;
   readonly parallel: number;
-}
-
-function integer(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('not a whole number');
-  return value;
 }
 
 /** Round trips in milliseconds, each with several rates of loss. */
@@ -44,9 +39,9 @@ function* matrix({ bytes: length, seed: first }: Options): Generator<Run> {
 
 new Command('interop')
   .description('Talks to the kernel over bad wires, for every combination of its options')
-  .option('--bytes <n>', 'bytes each way of each connection', integer, 500_000)
-  .option('--seed <s>', 'of the first run', integer, 1)
-  .option('--parallel <n>', 'runs at a time', integer, 4)
+  .option('--bytes <n>', 'bytes each way of each connection', integer(1, 2 ** 40), 500_000)
+  .option('--seed <s>', 'of the first run', integer(1, 2 ** 31), 1)
+  .option('--parallel <n>', 'runs at a time', integer(1, 256), 4)
   .action(async (options: Options) => {
     const why = obstacle();
     if (why !== undefined) throw new Error(`the kernel cannot take part: ${why}`);

@@ -1,6 +1,7 @@
 // `npm run soak`: conversations by the thousand over networks that seeds make up. A seed that fails is named, and
 // `--seed` plays it again to the same step.
 import { Command, InvalidArgumentError } from 'commander';
+import { integer } from '../../src/cli/integer.ts';
 import { type Account, converse, drawSetting } from './conversation.ts';
 
 interface Options {
@@ -8,12 +9,6 @@ interface Options {
   readonly from: number;
   readonly seed?: number;
   readonly family: 4 | 6 | 0;
-}
-
-function integer(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('not a whole number');
-  return value;
 }
 
 function family(text: string): 4 | 6 | 0 {
@@ -71,9 +66,9 @@ new Command('soak')
   .description(
     'Runs seeded conversations over a simulated network and checks every byte and every end',
   )
-  .option('--seeds <n>', 'how many seeds', integer, 2_000)
-  .option('--from <seed>', 'the first of them', integer, 1)
-  .option('--seed <seed>', 'this one alone', integer)
+  .option('--seeds <n>', 'how many seeds', integer(1, 10_000_000), 2_000)
+  .option('--from <seed>', 'the first of them', integer(0, 2 ** 31), 1)
+  .option('--seed <seed>', 'this one alone', integer(0, 2 ** 31))
   .option('--family <4|6|both>', 'version of IP', family, 4)
   .action((options: Options) => {
     process.exitCode = soak(options) === 0 ? 0 : 1;

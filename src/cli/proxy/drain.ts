@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { integer } from '../integer.ts';
 import { askMember, CONFIG_OPTION, MEMBER_OPTION, type MemberOptions } from './ask.ts';
 
 /** What it takes beyond the drain itself. */
@@ -19,7 +20,7 @@ export function drainCommand(): Command {
     .option(
       '--timeout <ms>',
       'how long it may finish what it has begun, instead of the configured time',
-      milliseconds,
+      integer(0, LONGEST_MS),
     )
     .option('--json', 'one object with what happened')
     .addHelpText(
@@ -47,14 +48,6 @@ Examples:
         if (outcome.result === 'late') process.exitCode = 1;
       },
     );
-}
-
-function milliseconds(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > LONGEST_MS) {
-    throw new InvalidArgumentError(`it must be a number of milliseconds (0 to ${LONGEST_MS})`);
-  }
-  return value;
 }
 
 function story(outcome: Readonly<Record<string, unknown>>): string {
