@@ -45,6 +45,8 @@ export interface MembershipOptions {
    * cut off from each other, the one that was spoken to more since then goes on.
    */
   readonly evidence: () => number;
+  /** A count of all frames that came to this member, those of the mesh too. */
+  readonly frames: () => number;
 }
 
 export interface MembershipEvents {
@@ -102,9 +104,9 @@ export class Membership {
     this.#mesh = mesh;
     this.#events = events;
     this.#heartbeat = new Timer((now) => this.#beat(now));
-    const { evidence, timers, heartbeat, suspectAfter } = options;
+    const { frames, timers, heartbeat, suspectAfter } = options;
     this.#isolation = new Isolation({
-      frames: evidence,
+      frames,
       timers,
       quiet: suspectAfter,
       doubt: DOUBT_BEATS * heartbeat,

@@ -57,6 +57,8 @@ export interface ReplicatorOptions {
   readonly isPrepared?: () => boolean;
   /** See `MembershipOptions`; 0 if not given. */
   readonly evidence?: () => number;
+  /** See `MembershipOptions.frames`; those of the mesh when absent. */
+  readonly frames?: () => number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -178,6 +180,7 @@ export class Replicator {
       incarnation: this.incarnation,
       heartbeat: options.heartbeat ?? 10 * MILLISECOND,
       grace: options.grace ?? 3 * SECOND,
+      frames: options.frames ?? (() => this.counters.datagramsIn),
       evidence: options.evidence ?? (() => 0),
     };
     this.#membership = new Membership(membershipOptions, this.#mesh, {
