@@ -1,8 +1,9 @@
 // A member that leaves in order. Its addresses go first, so that nothing new comes to it; what it began it
-// finishes; and only then it is gone. Its splices need none of that: every member has them.
+// finishes; and only then it is gone. Its splices need none of that: every member has them. Only if nobody else
+// serves they would end with it: then it waits for their end, or for somebody who takes over.
 import { MILLISECOND, type Micros } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
-import { JOINING } from '../replication/member.ts';
+import { ACTIVE, JOINING } from '../replication/member.ts';
 import type { Replicator } from '../replication/replicator.ts';
 
 /** How long a member stays after another has its addresses: as long as neighbours may not know of that. */
@@ -34,6 +35,8 @@ export interface DrainWork {
   readonly splices: number;
   /** Leaves clients that have not said anything yet to the others. */
   yieldSilent(): void;
+  /** Takes no more clients. */
+  refuse(): void;
 }
 
 export class Drain {
@@ -65,6 +68,8 @@ export class Drain {
     if (replicator.state === JOINING) this.#freeAt = now - STAY;
     logger.info({ event: 'draining', limit }, 'draining: the addresses are handed over');
     replicator.leave();
+    // Nobody else would take them, and they would end with this member.
+    if (replicator.state === ACTIVE) work.refuse();
   }
 
   /** Somebody else wants it done by then, too. */
@@ -76,9 +81,9 @@ export class Drain {
   step(now: Micros): void {
     if (this.#isOver) return;
     const { counters } = this.#work;
-    const { holdsNothing, currentView, unacked } = this.#replicator;
-    // With nobody to take over there is nothing to wait for but one's own work.
-    const isFree = holdsNothing || currentView.active.length === 0;
+    const { holdsNothing, state, unacked } = this.#replicator;
+    if (state === ACTIVE) this.#replicator.leave();
+    const isFree = holdsNothing || (state === ACTIVE && this.#work.splices === 0);
     if (!isFree) this.#freeAt = undefined;
     else this.#freeAt ??= now;
     if (this.#freeAt !== undefined) this.#work.yieldSilent();

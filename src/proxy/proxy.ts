@@ -152,6 +152,7 @@ export class ProxyMember {
     this.host.tcp.mayReset = (segment) => {
       const { replicator } = this;
       if (replicator === undefined || replicator.state === JOINING) return false;
+      if (this.isDraining) return false;
       // Nor does who has a store before that has been asked.
       const nobodyHasIt =
         this.keeper === undefined || isUnknown(this.keeper, this.#services, segment);
@@ -211,6 +212,9 @@ export class ProxyMember {
       yieldSilent: () => {
         if (counters.pending > 0) for (const service of services) service.yieldSilent();
       },
+      refuse: () => {
+        for (const service of services) service.refuse();
+      },
     };
     const { logger } = this.#options;
     this.#drain = new Drain(this.#replicator, work, logger, now, limit, (outcome) => {
@@ -221,6 +225,11 @@ export class ProxyMember {
       logger[level]({ event: 'drained', ...facts, took }, 'drained');
       done(outcome);
     });
+  }
+
+  /** True once it was told to leave. */
+  get isDraining(): boolean {
+    return this.#drain !== undefined;
   }
 
   /** Goes silent: the others take over. */

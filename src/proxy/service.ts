@@ -160,10 +160,15 @@ export class Service {
     });
   }
 
-  /** Takes no more clients, and leaves those that are not spliced yet to the other members. */
-  close(): void {
+  /** Takes no more clients. */
+  refuse(): void {
     this.#listener?.close();
     this.#listener = undefined;
+  }
+
+  /** Takes no more clients, and leaves those that are not spliced yet to the other members. */
+  close(): void {
+    this.refuse();
     for (const intake of Array.from(this.#intakes.values())) intake.yield(true);
   }
 

@@ -1,6 +1,6 @@
 // What the metrics and the health report read of a proxy, at the moment of a scrape.
 import { LATENCY_BOUNDS } from '../replication/counters.ts';
-import { ACTIVE, JOINING, LEAVING } from '../replication/member.ts';
+import { JOINING } from '../replication/member.ts';
 import type { Counters, MetricSources } from './metric-sources.ts';
 import type { ProxyMember } from './proxy.ts';
 
@@ -31,7 +31,8 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
     member: proxy.member,
     get state() {
       const state = proxy.replicator?.state ?? JOINING;
-      return state === ACTIVE ? 'active' : state === LEAVING ? 'leaving' : 'joining';
+      if (state === JOINING) return 'joining';
+      return proxy.isDraining ? 'leaving' : 'active';
     },
     get traffic() {
       const { received, receivedBytes, sent, sentBytes } = host.link.counters;

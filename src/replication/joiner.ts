@@ -2,7 +2,7 @@
  * How a member comes in: it listens, learns the table from a member that serves if there is one, and serves
  * only then. Nothing is claimed with an empty table while somebody has a full one.
  */
-import { MILLISECOND, type Micros } from '../env/clock.ts';
+import { MILLISECOND, type Micros, SECOND } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import { JOINING } from './member.ts';
 import type { Membership } from './membership.ts';
@@ -13,9 +13,17 @@ import type { Peer } from './peer.ts';
 /** The shortest time to listen: starting alone beside members that serve costs far more. */
 const LEAST_LISTENING: Micros = 500 * MILLISECOND;
 
+/**
+ * Likewise for who knows that others served: one that cannot be heard at the moment has the table, and clients would
+ * rather wait for it than lose their connections.
+ */
+const WAITING: Micros = 3 * SECOND;
+
 export interface JoinerOptions {
   readonly self: number;
   readonly suspectAfter: Micros;
+  /** An earlier life of this process was fenced: others serve. */
+  readonly othersServe: boolean;
   /** Asked before it starts with an empty table, until it says yes. */
   readonly isPrepared: () => boolean;
   readonly logger: Logger;
@@ -25,8 +33,9 @@ export class Joiner {
   readonly #options: JoinerOptions;
   readonly #mesh: Mesh;
   readonly #membership: Membership;
-  /** Until then it waits for others to be heard. */
-  #listenUntil: Micros = 0;
+  /** It waits for others to be heard. */
+  #listeningSince: Micros = 0;
+  #othersServe: boolean;
   #source: Peer | undefined;
   /** Who has given its table in this join. */
   readonly #given = new Set<Peer>();
@@ -38,6 +47,7 @@ export class Joiner {
 
   constructor(options: JoinerOptions, mesh: Mesh, membership: Membership) {
     this.#options = options;
+    this.#othersServe = options.othersServe;
     this.#mesh = mesh;
     this.#membership = membership;
   }
@@ -55,12 +65,13 @@ export class Joiner {
     if (this.#membership.state !== JOINING || this.#source !== undefined) return;
     const serving = this.#mesh.peers.filter((peer) => peer.status === 'live');
     if (serving.length > 0) {
+      this.#othersServe = true;
       if (!this.#countsUsIn(serving)) return;
       // Those who were cut off from each other may have records that others lack: their home must know them all.
       const next = serving.find((peer) => !this.#given.has(peer));
       if (next === undefined) this.#membership.activate(now);
       else this.#ask(next);
-    } else if (now >= this.#listenUntil && !this.#mustWait(now) && this.#options.isPrepared()) {
+    } else if (now >= this.#listensUntil && !this.#mustWait(now) && this.#options.isPrepared()) {
       this.#options.logger.info({}, 'no other member serves: starting alone');
       this.#membership.activate(now);
     }
@@ -101,7 +112,14 @@ export class Joiner {
   }
 
   #listen(now: Micros): void {
-    this.#listenUntil = now + Math.max(2 * this.#options.suspectAfter, LEAST_LISTENING);
+    this.#listeningSince = now;
+  }
+
+  /** Who hears all others joining knows that nobody serves. */
+  get #listensUntil(): Micros {
+    const isWaiting = this.#othersServe && !this.#mesh.peers.every((peer) => peer.isUp);
+    const least = isWaiting ? WAITING : LEAST_LISTENING;
+    return this.#listeningSince + Math.max(2 * this.#options.suspectAfter, least);
   }
 
   /**

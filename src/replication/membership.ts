@@ -156,8 +156,12 @@ export class Membership {
     this.#review(now);
   }
 
-  /** From now on this member takes nothing new: the others adopt its addresses on hearing that. */
+  /**
+   * From now on this member takes nothing new: the others adopt its addresses on hearing that. Nothing happens while
+   * nobody else is active; and if that comes to be, it is active again, for somebody must be.
+   */
   leave(now: Micros): void {
+    if (this.#inState(ACTIVE).every((id) => id === this.#options.self)) return;
     this.#state = LEAVING;
     for (const peer of this.#mesh.peers) this.#greet(peer);
     this.#review(now);
@@ -463,6 +467,7 @@ export class Membership {
   }
 
   #review(now: Micros): void {
+    if (this.#state === LEAVING && this.#inState(ACTIVE).length === 0) this.activate(now);
     const active = this.#inState(ACTIVE);
     const homes = [...active, ...this.#inState(LEAVING)].sort((a, b) => a - b);
     const { view } = this;

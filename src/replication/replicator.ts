@@ -194,7 +194,9 @@ export class Replicator {
       fenced: (floor) => this.#fenced(floor),
     });
     const isPrepared = options.isPrepared ?? (() => true);
-    this.#joiner = new Joiner({ ...shared, isPrepared }, this.#mesh, this.#membership);
+    const othersServe = options.above !== undefined;
+    const joinerOptions = { ...shared, isPrepared, othersServe };
+    this.#joiner = new Joiner(joinerOptions, this.#mesh, this.#membership);
     this.#inbox = new Inbox(
       this.#joiner,
       this.heads,
@@ -236,7 +238,8 @@ export class Replicator {
   /**
    * Begins to leave: the others adopt the addresses that are held here, which are released as soon as another is
    * known to hold them. What is committed from now on is committed as before. Who has not joined yet holds
-   * nothing, and need not.
+   * nothing, and need not. While nobody else is active nothing happens, and it is active again if that comes to be: then
+   * call it again when somebody is.
    */
   leave(): void {
     if (this.#mesh.closed || this.state !== ACTIVE) return;

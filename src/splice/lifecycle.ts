@@ -256,19 +256,19 @@ export class Lifecycle {
   /**
    * A reset is good only with the number that its receiver expects next (RFC 5961, section 3.2), which lies
    * between what that one acknowledged and what was sent. One that does not fit may be a stranger's, or we
-   * missed packets: then the ends are asked soon.
+   * missed packets: then the ends are asked soon. So they are if nothing is known; it may only be the answer to a
+   * question of ours, of an end that is still opening the connection. Such a reset is no sign of life, either.
    */
   #trackReset(at: number, direction: number, seq: number): void {
     const words = this.#words;
     const status = words[at + STATUS];
-    const tooOld =
-      (status & (s.ACKED_KNOWN << direction)) !== 0 &&
-      ((seq - words[at + ACKED + direction]) | 0) < 0;
-    const tooNew =
-      (status & (s.NEXT_KNOWN << direction)) !== 0 &&
-      ((words[at + NEXT + direction] - seq) | 0) < 0;
-    words[at + STATUS] =
-      tooOld || tooNew ? (status & ~PROBES_MASK) | SUSPECT : status | (s.RST_SEEN << direction);
+    const isAckedKnown = (status & (s.ACKED_KNOWN << direction)) !== 0;
+    const isNextKnown = (status & (s.NEXT_KNOWN << direction)) !== 0;
+    const tooOld = isAckedKnown && ((seq - words[at + ACKED + direction]) | 0) < 0;
+    const tooNew = isNextKnown && ((words[at + NEXT + direction] - seq) | 0) < 0;
+    if (!isAckedKnown && !isNextKnown) words[at + STATUS] = status | SUSPECT;
+    else if (tooOld || tooNew) words[at + STATUS] = (status & ~PROBES_MASK) | SUSPECT;
+    else words[at + STATUS] = status | (s.RST_SEEN << direction);
   }
 
   /** Brings the state, and the queue that goes with it, in line with what was seen. */

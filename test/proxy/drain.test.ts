@@ -1,7 +1,6 @@
 // A member leaves in order while clients are about: none of them notices.
-import { expect, test } from 'vitest';
-import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
-
+import { describe, expect, test } from 'vitest';
+import { MILLISECOND, type Micros, SECOND } from '../../src/env/clock.ts';
 import { Cluster, type ClusterOptions, isServing } from './cluster.ts';
 import { request, response, type ScriptedClient } from './peers.ts';
 import { begin, faultsOf, type Scenario, scenarios } from './scenarios.ts';
@@ -132,14 +131,52 @@ test('what is dead in the middle of its drain is taken over as ever', () => {
   expect(found).toEqual([]);
 });
 
-test('the last member finishes what it has begun, and says what is lost', () => {
-  const cluster = new Cluster({ members: 1 });
+describe('the last member', () => {
   const path = '/long/400000';
+
+  function draining(limit?: Micros): { cluster: Cluster; client: ScriptedClient } {
+    const cluster = new Cluster({ members: 1 });
+    const client = cluster.connect([{ say: request(path) }], response(path).length);
+    cluster.until(() => client.heard.length > 1_000, 'it is spliced');
+    cluster.drain('a', limit);
+    return { cluster, client };
+  }
+
+  test('waits until its connections are over, and takes no more', () => {
+    const { cluster, client } = draining();
+    const late = cluster.connect([{ say: request('/late') }], response('/late').length);
+    cluster.until(() => cluster.drained.has('a'), 'it has left');
+    expect(cluster.drained.get('a')).toMatchObject({ result: 'left', handedOver: false, lost: 0 });
+    expect(client.heard).toBe(response(path));
+    expect(late.heard).toBe('');
+    expect(late.closed).toBe(false);
+    expect(cluster.resets).toBe(0);
+  });
+
+  test('says what is lost at the limit', () => {
+    const { cluster } = draining(5 * MILLISECOND);
+    cluster.until(() => cluster.drained.has('a'), 'it has left');
+    expect(cluster.drained.get('a')).toMatchObject({ result: 'late', handedOver: false, lost: 1 });
+  });
+});
+
+test('whoever is to take over dies after it has the addresses: they are taken back, until there is another', () => {
+  const cluster = new Cluster({ members: 2 });
+  const path = '/long/4000000';
   const client = cluster.connect([{ say: request(path) }], response(path).length);
   cluster.until(() => client.heard.length > 1_000, 'it is spliced');
   cluster.drain('a');
+  cluster.until(() => cluster.member('a').replicator?.holdsNothing === true, 'it handed over');
+  cluster.kill('b');
+  const before = client.heard.length;
+  cluster.until(() => client.heard.length > before + 100_000, 'it goes on');
+  expect(cluster.drained.has('a')).toBe(false);
+  cluster.start('b');
   cluster.until(() => cluster.drained.has('a'), 'it has left');
-  expect(cluster.drained.get('a')).toMatchObject({ result: 'left', handedOver: false, lost: 1 });
+  expect(cluster.drained.get('a')).toMatchObject({ handedOver: true, lost: 0 });
+  cluster.until(() => client.closed, 'all is said');
+  expect(client.heard).toBe(response(path));
+  expect(cluster.resets).toBe(0);
 });
 
 test('a relay is finished, or cut at the limit', () => {

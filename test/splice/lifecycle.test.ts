@@ -341,10 +341,30 @@ describe.each([IPV4_FORM, IPV6_FORM])('over IPv$version', (form) => {
       }
     });
 
-    test('as the first packet that is seen, as after a failover', () => {
-      const flow = new Flow();
-      flow.client(RST);
-      expect(flow.state).toBe(RESET);
+    test('as the first packet that is seen, as after a failover, is doubted: the ends are asked', () => {
+      const flow = new Flow({ resetLingerMillis: 2_000, probeMillis: 1_000 });
+      flow.backend(RST);
+      expect(flow.state).toBe(OPEN);
+      flow.client(ACK, 10);
+      flow.advance(2_300);
+      expect(flow.sent).toHaveLength(4);
+      // It was the answer to a question, of an end that had not seen the handshake's end.
+      flow.backend(ACK, 10);
+      flow.advance(20_000);
+      expect(flow.state).toBe(OPEN);
+    });
+
+    test('likewise, and the ends answer with resets, or not at all: it goes', () => {
+      for (const answers of [true, false]) {
+        const flow = new Flow({ resetLingerMillis: 2_000, probeMillis: 1_000 });
+        flow.backend(RST);
+        for (let second = 0; second < 20; second++) {
+          const before = flow.sent.length;
+          flow.advance(1_000);
+          if (answers && flow.sent.length > before) flow.client(RST);
+        }
+        expect(flow.table.size).toBe(0);
+      }
     });
   });
 

@@ -286,8 +286,10 @@ describe.each([IPV4_FORM, IPV6_FORM])('a table of IPv$version records', (form) =
       const other = bed.insert(flow(1));
       const mixed = { ...RECORD, source: flow(1).source };
       expect(bed.insert(mixed)).toBe(-1);
+      bed.handle(PACKET);
       bed.handle({ ...PACKET, flags: tcp.RST });
       expect(bed.insert(mixed)).toBe(-1);
+      bed.handle({ ...ANSWER, toPort: flow(1).source.port });
       bed.handle({ ...ANSWER, toPort: flow(1).source.port, flags: tcp.RST });
       expect(bed.closed).toEqual([slot, other]);
       expect(bed.insert(mixed)).toBeGreaterThanOrEqual(0);
@@ -301,6 +303,7 @@ describe.each([IPV4_FORM, IPV6_FORM])('a table of IPv$version records', (form) =
       const bed = new Testbed({ form, maximum: 2 });
       const slot = bed.insert();
       bed.insert(flow(1));
+      bed.handle(PACKET);
       bed.handle({ ...PACKET, flags: tcp.RST });
       expect(bed.insert(flow(2))).toBe(slot);
       expect(bed.insert(flow(3))).toBe(-1);
