@@ -8,7 +8,7 @@
 // Nothing is said to the client either before every peer has shown that it still counts this member in: who
 // was stopped for a while may find that another member serves the client now, with the same numbers.
 import type { Pool } from '../backend/pool.ts';
-import type { Micros } from '../env/clock.ts';
+import { MILLISECOND, type Micros } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
 import type { Endpoint } from '../ip/address.ts';
 import type { Done } from '../replication/pending.ts';
@@ -33,6 +33,11 @@ type Phase =
 const NOTHING = new Uint8Array(0);
 /** Bytes that a client may say before it is spliced: as much as the longest head that can be configured. */
 const MAX_HELD = 65_536;
+/**
+ * How long a client that speaks no HTTP may be silent before the others hear of it. Most say something at once, which
+ * they repeat until it is acknowledged, or their record is proposed before.
+ */
+const SILENCE: Micros = MILLISECOND;
 
 export class Intake implements ConnectionHandler {
   readonly client: Connection;
@@ -78,10 +83,9 @@ export class Intake implements ConnectionHandler {
     this.#safe = this.#said.length;
     if (this.#service.outlivesCookies) this.#log(NOTHING, () => {});
     if (this.#service.isOpaque) {
-      // The client may wait for the server to speak. Then it has nothing to repeat, should this member die:
-      // the others must know that it is there.
-      this.#log(NOTHING, () => {});
+      if (this.#service.isLogged(this.client)) this.#log(NOTHING, () => {});
       this.#choose(this.#service.poolFor('', ''));
+      if (this.#phase === 'dialing' && !this.#isLogged) this.#expireIn(SILENCE);
     } else if (this.#safe > 0) this.#hear();
   }
 
@@ -306,7 +310,11 @@ export class Intake implements ConnectionHandler {
   #expire(): void {
     if (this.#phase === 'refusing') this.client.abort();
     else if (this.#phase === 'delivering') this.#refuse(503);
-    else if (this.#phase === 'head') {
+    else if (this.#phase === 'dialing') {
+      // The client may wait for the server to speak. Then it has nothing to repeat, should this member die:
+      // the others must know that it is there. Soon the record will tell them.
+      if (this.#said.length === 0) this.#log(NOTHING, () => {});
+    } else if (this.#phase === 'head') {
       // A connection that somebody opened ahead of time is not answered before it asks.
       if (this.#said.length === 0) this.#refuse(undefined);
       else {

@@ -283,6 +283,12 @@ export class Service {
     replicator.logHead(flowOf(client.remote, client.local), facts, offset, bytes, done);
   }
 
+  /** True if a member has logged a client's head, be it empty: who goes on with it must own it. */
+  isLogged({ remote, local }: Connection): boolean {
+    const heads = this.#context.replicator()?.heads;
+    return heads !== undefined && heads.size > 0 && heads.get(flowOf(remote, local)) !== undefined;
+  }
+
   /** @param logged whether anything of the head was logged */
   dropHead(client: Connection, logged: boolean): void {
     if (logged) this.#context.replicator()?.dropHead(flowOf(client.remote, client.local));

@@ -323,3 +323,25 @@ test('members come and go, and nothing of that piles up', () => {
   expect(holdings.adoptions).toBe(20);
   expect(host.timers.size).toBeLessThanOrEqual(armed + 2);
 });
+
+test('a client that waits for a server that is slow to answer is known to the others', () => {
+  const hears = `220 hello\r\n${response('/mail/2000')}`;
+  const steps = [{ say: request('/mail/2000'), heard: 11 }];
+  const cluster = new Cluster();
+  const [backend] = cluster.backends;
+  backend.fastPath = { handle: () => true };
+  const client = cluster.connect(steps, hears.length, OPAQUE);
+  cluster.until(() => (cluster.member('b').replicator?.heads.size ?? 0) > 0, 'b has heard of it');
+  cluster.kill('a');
+  backend.fastPath = undefined;
+  cluster.until(() => client.closed, 'the client is done');
+  expect([client.heard, client.error, cluster.resets]).toEqual([hears, undefined, 0]);
+});
+
+test('of a client that speaks at once the others hear by its record alone', () => {
+  const scenario = { ...GET, to: OPAQUE, hears: `220 hello\r\n${GET.hears}` };
+  const run = begin(scenario);
+  run.cluster.until(() => run.client.closed, 'the client is done');
+  expect(faultsOf(run, scenario)).toEqual([]);
+  expect(run.cluster.member('a').replicator?.counters).toMatchObject({ commits: 1, headsOut: 0 });
+});

@@ -81,7 +81,7 @@ export const scenarios: readonly Scenario[] = [
     asks: ['GET /mail/2000 '],
     to: OPAQUE,
     // The client says nothing that it would repeat: until another member knows of it, nobody else can.
-    from: ({ members }) => (members.get('b')?.replicator?.heads.size ?? 0) > 0,
+    from: ({ members }) => knowsOfAny(members.get('b')),
   },
   {
     name: 'a backend that does not answer, and one that does',
@@ -91,6 +91,13 @@ export const scenarios: readonly Scenario[] = [
     cluster: { backends: [33, 31] },
   },
 ];
+
+/** True if a member has heard of a client by its head, or by a record for it. */
+function knowsOfAny(member: ReturnType<Cluster['member']> | undefined): boolean {
+  const replicator = member?.replicator;
+  if (member === undefined || replicator === undefined) return false;
+  return replicator.heads.size + replicator.undecided + member.splices.size > 0;
+}
 
 export interface Run {
   readonly cluster: Cluster;
