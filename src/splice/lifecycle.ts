@@ -171,10 +171,11 @@ export class Lifecycle {
     return this.#age(slot) < this.#patience(status, status & s.STATE_MASK);
   }
 
-  /** Another member has heard of a flow. */
+  /** Another member has heard of a flow; if it was asked, that may be no more than an answer. */
   revive(slot: number, now: Micros): void {
     const at = slot * this.#slotWords + this.#seen;
-    this.#words[at + STATUS] &= ~PROBES_MASK;
+    const status = this.#words[at + STATUS];
+    if ((status & PROBES_MASK) !== 0) this.#words[at + STATUS] = (status & ~PROBES_MASK) | ANSWERED;
     this.#words[at + ACTIVITY] = Math.floor(now / MILLISECOND);
   }
 
@@ -212,11 +213,12 @@ export class Lifecycle {
     const words = this.#words;
     const at = slot * this.#slotWords + this.#seen;
     const { flags, seq } = segment;
-    words[at + ACTIVITY] = Math.floor(now / MILLISECOND);
-    // A SYN for a living connection is answered by a challenge, and its numbers are not the flow's.
-    if ((flags & SYN) === 0) {
-      if ((flags & RST) !== 0) this.#trackReset(at, direction, seq);
-      else this.#trackProgress(at, direction, segment);
+    const millis = Math.floor(now / MILLISECOND);
+    if ((flags & (SYN | RST)) === RST) this.#trackReset(at, direction, seq, millis);
+    else {
+      words[at + ACTIVITY] = millis;
+      // A SYN for a living connection is answered by a challenge, and its numbers are not the flow's.
+      if ((flags & SYN) === 0) this.#trackProgress(at, direction, segment);
     }
     this.#settle(slot, now);
   }
@@ -256,19 +258,24 @@ export class Lifecycle {
   /**
    * A reset is good only with the number that its receiver expects next (RFC 5961, section 3.2), which lies
    * between what that one acknowledged and what was sent. One that does not fit may be a stranger's, or we
-   * missed packets: then the ends are asked soon. So they are if nothing is known; it may only be the answer to a
-   * question of ours, of an end that is still opening the connection. Such a reset is no sign of life, either.
+   * missed packets: then the ends are asked soon. So they are if it is not known what was acknowledged. Then
+   * it may be the answer to a question of ours, of an end that does not know the connection, or not yet: it is no sign
+   * of life, and does not end the asking.
    */
-  #trackReset(at: number, direction: number, seq: number): void {
+  #trackReset(at: number, direction: number, seq: number, millis: number): void {
     const words = this.#words;
     const status = words[at + STATUS];
     const isAckedKnown = (status & (s.ACKED_KNOWN << direction)) !== 0;
+    const ahead = (words[at + NEXT + direction] - seq) | 0;
     const isNextKnown = (status & (s.NEXT_KNOWN << direction)) !== 0;
+    const tooNew = isNextKnown && ahead < 0;
     const tooOld = isAckedKnown && ((seq - words[at + ACKED + direction]) | 0) < 0;
-    const tooNew = isNextKnown && ((words[at + NEXT + direction] - seq) | 0) < 0;
-    if (!isAckedKnown && !isNextKnown) words[at + STATUS] = status | SUSPECT;
-    else if (tooOld || tooNew) words[at + STATUS] = (status & ~PROBES_MASK) | SUSPECT;
+    if (!isAckedKnown && !(isNextKnown && ahead === 0)) {
+      if ((status & SUSPECT) !== 0) return;
+      words[at + STATUS] = status | SUSPECT;
+    } else if (tooOld || tooNew) words[at + STATUS] = (status & ~PROBES_MASK) | SUSPECT;
     else words[at + STATUS] = status | (s.RST_SEEN << direction);
+    words[at + ACTIVITY] = millis;
   }
 
   /** Brings the state, and the queue that goes with it, in line with what was seen. */

@@ -114,6 +114,8 @@ function proxyFile(kind: Topology, members: readonly string[]): object {
     services: [
       {
         ...{ name: 'web', address: '10.0.0.100', port: 80, protocol: 'http' },
+        // On a busy machine clients that speak in pieces take their time.
+        headTimeoutMs: 60_000,
         routes: [
           { path: '/files', pool: 'nginx' },
           { path: '/events', pool: 'streams' },

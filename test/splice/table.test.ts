@@ -315,7 +315,7 @@ describe.each([IPV4_FORM, IPV6_FORM])('a table of IPv$version records', (form) =
       const bed = new Testbed({ form });
       const slot = bed.insert();
       bed.handle({ ...PACKET, flags: tcp.FIN });
-      bed.handle({ ...PACKET, flags: tcp.RST });
+      bed.handle({ ...PACKET, seq: PACKET.seq + 1, flags: tcp.RST });
       expect(bed.table.state(slot)).toBe(RESET);
       expect(bed.insert({ ...RECORD, epoch: 2 })).toBe(slot);
       expect(bed.table.state(slot)).toBe(OPEN);
