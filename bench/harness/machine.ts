@@ -71,8 +71,11 @@ function said([program, ...argv]: readonly string[]): string | undefined {
   return lines.find((line) => /\d+\.\d+|iproute2/.test(line))?.trim();
 }
 
-/** Who runs with real-time priority is little disturbed by others, which a reader must know. */
-function scheduling(): string {
+/** Whether a scheduling policy is one of those for real time (sched(7)). */
+export const isRealTime = (policy: string): boolean => /^SCHED_(RR|FIFO|DEADLINE)/.test(policy);
+
+/** Policy and priority of this process: who has real-time priority keeps the kernel's own threads from running. */
+export function scheduling(): string {
   const { stdout } = spawnSync('chrt', ['-p', String(process.pid)], { encoding: 'utf8' });
   const policy = /policy: (\S+)/.exec(stdout ?? '')?.[1];
   const priority = /priority: (\d+)/.exec(stdout ?? '')?.[1];

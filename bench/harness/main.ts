@@ -6,7 +6,7 @@ import { nearest } from '../../src/config/nearest.ts';
 import { CONTESTANTS } from '../contestants/contestants.ts';
 import { SUITES } from '../suites/suites.ts';
 import { compareResults, describeComparison } from './compare.ts';
-import { describeMachine, loadNow, versions } from './machine.ts';
+import { describeMachine, isRealTime, loadNow, scheduling, versions } from './machine.ts';
 import { Players, size } from './play.ts';
 import { duration, Progress } from './progress.ts';
 import { RESULT_VERSION, type Result, readResult, writeResult } from './result.ts';
@@ -17,6 +17,8 @@ const RESULTS = join(import.meta.dirname, '../results');
 const DOCUMENT = join(import.meta.dirname, '../../docs/benchmarks.md');
 
 export interface RunOptions {
+  /** Only cases whose names have this in them. */
+  readonly only?: string | undefined;
   readonly repeat?: number | undefined;
   readonly seconds?: number | undefined;
   readonly quick: boolean;
@@ -46,8 +48,8 @@ export function list(): string {
   ].join('\n');
 }
 
-/** @throws UsageError for a name that no suite has */
-export function suitesOf(names: readonly string[]): readonly Suite[] {
+/** @throws UsageError for a name that no suite has, or when no case is left */
+function suitesOf(names: readonly string[], only: string, effort: Effort): readonly Suite[] {
   const known = SUITES.map(({ name }) => name);
   for (const name of names) {
     if (known.includes(name)) continue;
@@ -55,18 +57,27 @@ export function suitesOf(names: readonly string[]): readonly Suite[] {
     const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
     throw new UsageError(`there is no suite ${name}${hint} (suites: ${known.join(', ')})`);
   }
-  return names.length === 0 ? SUITES : SUITES.filter(({ name }) => names.includes(name));
+  const chosen = SUITES.filter(({ name }) => names.length === 0 || names.includes(name))
+    .map((suite) => ({
+      ...suite,
+      cases: (each: Effort) => suite.cases(each).filter(({ name }) => name.includes(only)),
+    }))
+    .filter((suite) => suite.cases(effort).length > 0);
+  if (chosen.length === 0) {
+    throw new UsageError(`none of the suites has a case with '${only}' in its name`);
+  }
+  return chosen;
 }
 
 /** Plays suites and writes the result. Resolves with how many turns failed. */
 export async function run(names: readonly string[], options: RunOptions): Promise<number> {
-  const suites = suitesOf(names);
   const usual = options.quick ? QUICK : USUAL;
   const effort: Effort = {
     ...usual,
     repeat: options.repeat ?? usual.repeat,
     seconds: options.seconds ?? usual.seconds,
   };
+  const suites = suitesOf(names, options.only ?? '', effort);
   const startedAt = new Date().toISOString();
   const loadBefore = loadNow();
   const progress = new Progress({
@@ -74,6 +85,11 @@ export async function run(names: readonly string[], options: RunOptions): Promis
     ...size(suites, effort),
     now: () => performance.now(),
   });
+  if (isRealTime(scheduling())) {
+    progress.note(
+      'note: with real-time priority the softirq work of a TAP starves: figures are worse than without it',
+    );
+  }
   const players = new Players(effort, progress, options.signal);
   const played = await players.play(suites);
   progress.close();

@@ -141,6 +141,10 @@ export class Players {
     };
     try {
       const samples = await each.measure({ stage, contestant, effort, warmUp, ran });
+      for (const [metric, values] of Object.entries(samples)) {
+        if ([values].flat().every(Number.isFinite)) continue;
+        throw new Error(`${metric}: ${String(values)} is no figure`);
+      }
       if (!warmUp) this.#keep(suite, each, contestant, samples);
       return true;
     } catch (error) {
@@ -161,9 +165,10 @@ export class Players {
       const key = keyOf(suite, each, contestant, metric.name);
       let series = this.#series.get(key);
       if (series === undefined) {
-        const { name, unit, better } = metric;
+        const { name, unit, better, summed } = metric;
         const where = { suite: suite.name, case: each.name, contestant };
-        series = { ...where, metric: name, unit, better, samples: [] };
+        const how = summed === true ? { better, summed } : { better };
+        series = { ...where, metric: name, unit, ...how, samples: [] };
         this.#series.set(key, series);
       }
       series.samples.push(...(typeof values === 'number' ? [values] : values));

@@ -1,5 +1,6 @@
 // Pictures of results, as SVG text, drawn by echarts without a browser.
 import * as echarts from 'echarts';
+import { quantile } from './statistics.ts';
 
 const WIDTH = 820;
 /** Height of an entry of a legend. */
@@ -41,7 +42,7 @@ export function bars({ title, unit, groups, series }: Bars): string {
   const top = 46 + LEGEND_ROW * names.length;
   return render(top + 44 + groups.length * (12 + 15 * series.length), {
     ...common(title, names),
-    grid: { left: 130, right: 90, top, bottom: 42 },
+    grid: { left: labelWidth(groups), right: 90, top, bottom: 42 },
     xAxis: { type: 'value', name: unit, nameLocation: 'middle', nameGap: 26 },
     yAxis: { type: 'category', data: [...groups], inverse: true, axisTick: { show: false } },
     series: [
@@ -85,7 +86,14 @@ function whiskers(
       const text = Number(Number(api.value(3)).toPrecision(3)).toLocaleString('en-US');
       const label = {
         type: 'text' as const,
-        style: { text, x: high + 6, y: middle - 5, fill: '#222', font: `10px ${FONT}` },
+        style: {
+          text,
+          x: high + 6,
+          y: middle,
+          verticalAlign: 'middle' as const,
+          fill: '#222',
+          font: `10px ${FONT}`,
+        },
       };
       if (high === low) return { type: 'group', children: [label] };
       return {
@@ -101,49 +109,106 @@ function whiskers(
   };
 }
 
-export interface Curves {
+export interface Strips {
   readonly title: string;
-  readonly x: string;
-  readonly y: string;
-  readonly logarithmic?: boolean;
+  readonly unit: string;
+  /** One row of samples each, from the top. */
+  readonly groups: readonly string[];
+  /** Of each its samples in every group. */
   readonly series: readonly {
     readonly name: string;
-    readonly points: readonly (readonly [x: number, y: number])[];
-    /** Whether the value stays until the next point, as in a cumulative distribution. */
-    readonly steps?: boolean;
+    readonly samples: readonly (readonly number[])[];
   }[];
 }
 
-export function curves({ title, x, y, logarithmic = false, series }: Curves): string {
+/** So many times smaller than the largest sample, and it is drawn at the left edge. */
+const SPAN = 10_000;
+
+/** Every sample as a point, with a line at the median: what the distribution is like. */
+export function strips({ title, unit, groups, series }: Strips): string {
+  const all = series.flatMap(({ samples }) => samples.flat());
+  const largest = Math.max(1, ...all);
+  const positive = Math.min(largest, ...all.filter((value) => value > 0));
+  const floor = 10 ** Math.floor(Math.log10(Math.max(positive, largest / SPAN)));
   const names = series.map(({ name }) => name);
-  const top = 50 + LEGEND_ROW * names.length;
-  return render(top + 350, {
+  const top = 46 + LEGEND_ROW * names.length;
+  const edge = all.some((value) => value < floor) ? '; what is smaller, at the left edge' : '';
+  return render(top + 48 + groups.length * (10 + 16 * series.length), {
     ...common(title, names),
-    grid: { left: 70, right: 30, top, bottom: 48 },
+    grid: { left: labelWidth(groups), right: 60, top, bottom: 46 },
     xAxis: {
-      type: logarithmic ? 'log' : 'value',
-      name: x,
+      type: 'log',
+      name: `${unit}, logarithmic; every sample; lines and figures are medians${edge}`,
       nameLocation: 'middle',
       nameGap: 28,
-      min: logarithmic ? 'dataMin' : 0,
+      min: floor,
+      max: largest,
+      axisLabel: { showMaxLabel: false },
     },
-    yAxis: { type: 'value', name: y, nameLocation: 'middle', nameGap: 48 },
-    series: series.map(({ name, points, steps }) => ({
-      type: 'line' as const,
+    yAxis: {
+      ...{ type: 'category', data: [...groups], inverse: true, axisTick: { show: false } },
+      splitLine: { show: true },
+    },
+    series: series.map(({ name, samples }, index) => ({
+      type: 'custom' as const,
       name,
-      showSymbol: steps !== true,
-      symbolSize: 6,
-      ...(steps === true ? { step: 'end' as const } : {}),
-      data: points.map((point) => [...point]),
+      data: samples.map((own, group) => [
+        own.length === 0 ? floor : Math.max(floor, own[0]),
+        group,
+      ]),
+      renderItem: (_params, api) => {
+        const group = Number(api.value(1));
+        const own = samples[group];
+        if (own.length === 0) return { type: 'group', children: [] };
+        const layout = api.barLayout({ barGap: '10%', count: series.length })?.[index];
+        const at = (value: number): [number, number] => {
+          const [x, y] = api.coord([Math.max(floor, value), group]);
+          return [x, y + (layout?.offsetCenter ?? 0)];
+        };
+        return { type: 'group', children: strip(own, at, at(largest)[0], COLOURS[index]) };
+      },
     })),
   });
 }
 
-/** The share of samples that are no greater, for each sample, in percent. */
-export function distribution(samples: readonly number[]): [number, number][] {
-  const sorted = samples.toSorted((a, b) => a - b);
-  return sorted.map((value, index) => [value, (100 * (index + 1)) / sorted.length]);
+/** One row of samples. Points that would lie upon each other are moved up and down a little. */
+function strip(
+  samples: readonly number[],
+  at: (value: number) => [number, number],
+  right: number,
+  fill: string,
+) {
+  const median = quantile(samples, 0.5);
+  const [x, y] = at(median);
+  const text = Number(median.toPrecision(3)).toLocaleString('en-US');
+  return [
+    ...samples.map((value, index) => {
+      const [cx, cy] = at(value);
+      const shape = { cx, cy: cy + ((index * 3) % 7) - 3, r: 2.4 };
+      return { type: 'circle' as const, shape, style: { fill, opacity: 0.5 } };
+    }),
+    {
+      type: 'line' as const,
+      shape: { x1: x, y1: y - 7, x2: x, y2: y + 7 },
+      style: { stroke: '#222', lineWidth: 2 },
+    },
+    {
+      type: 'text' as const,
+      style: {
+        text,
+        x: right + 8,
+        y,
+        verticalAlign: 'middle' as const,
+        fill: '#222',
+        font: `10px ${FONT}`,
+      },
+    },
+  ];
 }
+
+/** Room for labels at the left, in pixels; without a browser nobody knows how wide a text is. */
+const labelWidth = (labels: readonly string[]): number =>
+  24 + 6.8 * Math.max(14, ...labels.map(({ length }) => length));
 
 function common(title: string, legend: readonly string[]): echarts.EChartsOption {
   return {

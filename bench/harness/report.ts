@@ -1,11 +1,12 @@
 // Results as a document: docs/benchmarks.md and its plots.
 import { CONTESTANTS } from '../contestants/contestants.ts';
 import { standings } from './ahead.ts';
-import { type Bars, bars, curves, distribution } from './plots.ts';
+import { isRealTime } from './machine.ts';
+import { type MetricOf, picturesOf } from './pictures.ts';
 import type { Result, Series } from './result.ts';
 import { summarize } from './statistics.ts';
 import type { Suite } from './suite.ts';
-import { figure, intervalOf, PEER, peerOf } from './table.ts';
+import { each, figure, hasManyMetrics, intervalOf, PEER, peerOf, shown } from './table.ts';
 
 export interface Report {
   readonly markdown: string;
@@ -96,7 +97,12 @@ function cannotShow(sources: readonly Source[]): string[] {
     '- The network is a bridge and veth pairs in memory: no cable, no interrupt of a network card, no hardware offload. ' +
       'Segmentation offload lets trains of 64 KiB pass as one packet, for all contestants.',
     '- Latencies are those of a scheduler with more runnable programs than processors; tails above a few milliseconds are its own.',
-    '- Other work on the machine disturbs the figures. Where the scheduling says `SCHED_RR`, all contestants ran with real-time priority.',
+    '- Other work on the machine disturbs the figures: the load averages are above. A load of 1 or 2 after a run is the run itself.',
+    ...(sources.some(({ result }) => isRealTime(result.machine.scheduling))
+      ? [
+          '- Where the scheduling says `SCHED_RR`, the softirq work of TAPs starved beside programs with real-time priority: these figures are too low.',
+        ]
+      : []),
     '',
   ];
 }
@@ -148,13 +154,10 @@ function section(
   plots: Map<string, string>,
   folder: string,
 ): string[] {
-  const pictures = panelsOf(series).map((panel, index, all) => {
-    const [{ metric }] = panel;
-    const name = `${suite.name} ${metric}`.replaceAll(/[^A-Za-z0-9]+/g, '-');
-    const before = all.slice(0, index).filter(([each]) => each.metric === metric).length;
-    const file = `${name}${before === 0 ? '' : `-${before + 1}`}.svg`;
-    plots.set(file, pictureOf(suite.name, metric, panel));
-    return `![${suite.name}: ${metric}](${folder}/${file})`;
+  const metricOf = metricsOf(suite, result);
+  const pictures = picturesOf(series, metricOf).map(({ name, title, svg }) => {
+    plots.set(`${name}.svg`, svg);
+    return `![${title}](${folder}/${name}.svg)`;
   });
   const failures = result.failures.filter((failure) => failure.suite === suite.name);
   return [
@@ -164,7 +167,9 @@ function section(
     '',
     ...pictures,
     '',
-    ...casesOf(series).flatMap((what) => tableOf(series.filter((each) => each.case === what))),
+    ...[...new Set(series.map((one) => one.case))]
+      .map((what) => series.filter((one) => one.case === what))
+      .flatMap((own) => (hasManyMetrics(own) ? byMetric(own, metricOf) : byContestant(own))),
     ...(failures.length === 0
       ? []
       : [
@@ -174,37 +179,48 @@ function section(
   ];
 }
 
-/** What goes into one picture: a metric of the cases that have the same contestants. */
-function panelsOf(series: readonly Series[]): Series[][] {
-  const panels = new Map<string, Series[]>();
-  for (const what of casesOf(series)) {
-    const own = series.filter((each) => each.case === what);
-    for (const metric of new Set(own.map((each) => each.metric))) {
-      const shown = own.filter((each) => each.metric === metric);
-      const key = [metric, ...shown.map(({ contestant }) => contestant)].join();
-      panels.set(key, [...(panels.get(key) ?? []), ...shown]);
-    }
-  }
-  return [...panels.values()];
+/** What the suite says of its metrics, today. */
+function metricsOf(suite: Suite, { effort }: Result): MetricOf {
+  const cases = suite.cases(effort);
+  return ({ case: what, metric }) =>
+    cases.find(({ name }) => name === what)?.metrics.find(({ name }) => name === metric);
 }
 
-const casesOf = (series: readonly Series[]): string[] => [
-  ...new Set(series.map(({ case: what }) => what)),
-];
+/** One case: a row a metric, its contestants side by side. */
+function byMetric(series: readonly Series[], metricOf: MetricOf): string[] {
+  const contestants = each(series, 'contestant');
+  const rows = each(series, 'metric').map((metric) => {
+    const own = series.filter((one) => one.metric === metric);
+    const cells = contestants.map((name) => {
+      const found = own.find(({ contestant }) => contestant === name);
+      return found === undefined ? '-' : shown(found);
+    });
+    const meaning = metricOf(own[0])?.meaning ?? '';
+    return `| ${metric}, ${own[0].unit} | ${cells.join(' | ')} | ${meaning} |`;
+  });
+  return [
+    `**${series[0].case}**`,
+    '',
+    `| | ${contestants.join(' | ')} | what it is |`,
+    `|${'---|'.repeat(contestants.length + 2)}`,
+    ...rows,
+    '',
+  ];
+}
 
 /** One case: a row a contestant, its metrics side by side. */
-function tableOf(series: readonly Series[]): string[] {
-  const metrics = [...new Set(series.map(({ metric }) => metric))];
-  const contestants = [...new Set(series.map(({ contestant }) => contestant))];
-  const peer = series.some(({ contestant }) => contestant === PEER);
+function byContestant(series: readonly Series[]): string[] {
+  const metrics = each(series, 'metric');
+  const contestants = each(series, 'contestant');
+  const peer = contestants.includes(PEER);
   const heading = metrics.map((metric) => {
-    const unit = series.find((each) => each.metric === metric)?.unit ?? '';
+    const unit = series.find((one) => one.metric === metric)?.unit ?? '';
     return `${metric}, ${unit}${peer ? ` | x ${PEER}` : ''}`;
   });
   const rows = contestants.map((contestant) => {
     const cells = metrics.map((metric) => {
-      const each = series.find((one) => one.contestant === contestant && one.metric === metric);
-      return each === undefined ? (peer ? ' | ' : '') : cellOf(each, series, peer);
+      const found = series.find((one) => one.contestant === contestant && one.metric === metric);
+      return found === undefined ? (peer ? ' | ' : '') : cellOf(found, series, peer);
     });
     return `| ${contestant} | ${cells.join(' | ')} |`;
   });
@@ -220,47 +236,11 @@ function tableOf(series: readonly Series[]): string[] {
 }
 
 function cellOf(series: Series, all: readonly Series[], withPeer: boolean): string {
-  const summary = summarize(series.samples);
-  const shown = `${figure(summary.median)} ${intervalOf(summary)}`;
-  if (!withPeer) return shown;
+  if (!withPeer) return shown(series);
   const peer = peerOf(all, series);
   const ratio =
-    peer === undefined ? '' : (summary.median / summarize(peer.samples).median).toFixed(2);
-  return `${shown} | ${ratio}`;
-}
-
-/** From so many samples on, all of them are shown instead of their median. */
-const MANY = 20;
-
-function pictureOf(suite: string, metric: string, series: readonly Series[]): string {
-  const { unit } = series[0];
-  const cases = casesOf(series);
-  const title = `${suite}: ${metric}${cases.length === 1 ? `, ${cases[0]}` : ''}`;
-  if (series.every(({ samples }) => samples.length >= MANY)) {
-    return curves({
-      ...{ title, x: unit, y: 'percent of all' },
-      series: series.map(({ case: what, contestant, samples }) => ({
-        name: `${contestant}, ${what}`,
-        points: distribution(samples),
-        steps: true,
-      })),
-    });
-  }
-  return bars(barsOf(title, unit, series));
-}
-
-function barsOf(title: string, unit: string, series: readonly Series[]): Bars {
-  const groups = [...new Set(series.map(({ contestant }) => contestant))];
-  return {
-    ...{ title, unit, groups },
-    series: casesOf(series).map((what) => ({
-      name: what,
-      points: groups.map((contestant) => {
-        const each = series.find((one) => one.case === what && one.contestant === contestant);
-        if (each === undefined) return undefined;
-        const { median, interval } = summarize(each.samples);
-        return interval === undefined ? { value: median } : { value: median, interval };
-      }),
-    })),
-  };
+    peer === undefined
+      ? ''
+      : (summarize(series.samples).median / summarize(peer.samples).median).toFixed(2);
+  return `${shown(series)} | ${ratio}`;
 }

@@ -13,6 +13,8 @@ const seriesSchema = z.strictObject({
   metric: z.string(),
   unit: z.string(),
   better: z.enum(['higher', 'lower']),
+  /** Whether the sum of the samples counts, not their median. */
+  summed: z.boolean().optional(),
   /** In the order in which they were taken. */
   samples: z.array(z.number()),
 });

@@ -16,7 +16,6 @@ export interface StageOptions {
   readonly folder?: string;
   /** Processes that take processor time even when nothing is asked of them: asleep out of their turns. */
   readonly sleepers?: readonly string[];
-  readonly onEvent?: (event: LabEvent) => void;
   /** Called at the end. */
   readonly onClose?: () => void;
 }
@@ -24,20 +23,30 @@ export interface StageOptions {
 export class Stage implements AsyncDisposable {
   readonly #lab: Lab | undefined;
   readonly #asleep = new Set<string>();
+  readonly #listeners: Set<(event: LabEvent) => void>;
   readonly #sleepers: readonly string[];
   readonly #onClose: () => void;
 
-  private constructor(lab: Lab | undefined, { sleepers = [], onClose = () => {} }: StageOptions) {
+  private constructor(
+    lab: Lab | undefined,
+    listeners: Set<(event: LabEvent) => void>,
+    { sleepers = [], onClose = () => {} }: StageOptions,
+  ) {
     this.#lab = lab;
+    this.#listeners = listeners;
     this.#sleepers = sleepers;
     this.#onClose = onClose;
   }
 
   static async open(options: StageOptions): Promise<Stage> {
-    const { topology, folder, onEvent, onClose } = options;
-    if (topology === undefined) return new Stage(undefined, options);
+    const { topology, folder, onClose } = options;
+    const listeners = new Set<(event: LabEvent) => void>();
+    if (topology === undefined) return new Stage(undefined, listeners, options);
+    const onEvent = (event: LabEvent): void => {
+      for (const listener of listeners) listener(event);
+    };
     try {
-      return new Stage(await Lab.up(topology, { folder, onEvent }), options);
+      return new Stage(await Lab.up(topology, { folder, onEvent }), listeners, options);
     } catch (error) {
       onClose?.();
       throw error;
@@ -47,6 +56,12 @@ export class Stage implements AsyncDisposable {
   get lab(): Lab {
     if (this.#lab === undefined) throw new Error('this stage has no lab');
     return this.#lab;
+  }
+
+  /** Calls `listener` with what happens in the lab, until what it returns is disposed of. */
+  hear(listener: (event: LabEvent) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
   /** Runs a command in a host to its end. @throws Error when it fails */

@@ -6,6 +6,12 @@ export interface Metric {
   readonly name: string;
   readonly unit: string;
   readonly better: 'higher' | 'lower';
+  /** What it is, where its name does not tell: a line of the report. */
+  readonly meaning?: string;
+  /** Whether the sum over all turns counts, not the median: of errors, a single one does. */
+  readonly summed?: boolean;
+  /** `shared`: sample by sample in one picture with the others of its case that say so. A picture of its own when absent. */
+  readonly picture?: 'shared' | 'none';
 }
 
 /** What one turn gave, by metric: one sample, or several where a turn has many events. */

@@ -5,27 +5,74 @@ import { type Summary, summarize } from './statistics.ts';
 /** Whom the others are compared with, where it takes part. */
 export const PEER = 'haproxy-tcp';
 
+/** A case with more metrics has a row for each of them; others have one for each contestant. */
+const FEW = 4;
+
 export function tableOf({ series }: Result): string {
-  const lines: string[] = [];
-  let above = '';
-  for (const each of series) {
-    const heading = `${each.suite}: ${each.case}, ${each.metric} in ${each.unit}`;
-    if (heading !== above) lines.push(...(above === '' ? [] : ['']), heading);
-    above = heading;
-    lines.push(rowOf(each, peerOf(series, each)));
-  }
+  const cases = [...new Set(series.map(({ suite, case: what }) => `${suite}: ${what}`))];
+  return cases
+    .map((name) => series.filter(({ suite, case: what }) => `${suite}: ${what}` === name))
+    .map((own) => (hasManyMetrics(own) ? byMetric(own) : byContestant(own)))
+    .join('\n');
+}
+
+/** @param series those of one case */
+export const hasManyMetrics = (series: readonly Series[]): boolean =>
+  new Set(series.map(({ metric }) => metric)).size > FEW;
+
+/** What differs between the series, each once, in their order. */
+export const each = (series: readonly Series[], field: 'metric' | 'contestant'): string[] => [
+  ...new Set(series.map((one) => one[field])),
+];
+
+function byMetric(series: readonly Series[]): string {
+  const contestants = each(series, 'contestant');
+  const rows = each(series, 'metric').map((metric) => {
+    const own = series.filter((one) => one.metric === metric);
+    const cells = contestants.map((name) => {
+      const found = own.find(({ contestant }) => contestant === name);
+      return found === undefined ? '-' : shown(found);
+    });
+    return [`${metric}, ${own[0].unit}`, ...cells];
+  });
+  const [{ suite, case: what }] = series;
+  return `${suite}: ${what}\n${columns([['', ...contestants], ...rows])}`;
+}
+
+function byContestant(series: readonly Series[]): string {
+  return each(series, 'metric')
+    .map((metric) => {
+      const own = series.filter((one) => one.metric === metric);
+      const rows = own.map((one) => [one.contestant, shown(one), shareOf(one, peerOf(own, one))]);
+      const [{ suite, case: what, unit }] = own;
+      return `${suite}: ${what}, ${metric} in ${unit}\n${columns(rows)}`;
+    })
+    .join('\n');
+}
+
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const lines = rows.map((row) =>
+    `  ${row.map((cell, column) => cell.padEnd(widths[column] + 2)).join('')}`.trimEnd(),
+  );
   return `${lines.join('\n')}\n`;
 }
 
-function rowOf(series: Series, peer: Series | undefined): string {
-  if (series.samples.length === 0) return `  ${series.contestant.padEnd(16)} nothing`;
-  const summary = summarize(series.samples);
-  const ratio =
-    peer === undefined || peer === series || peer.samples.length === 0
-      ? ''
-      : `  ${(summary.median / summarize(peer.samples).median).toFixed(2)} x ${peer.contestant}`;
-  const shown = `${figure(summary.median).padStart(9)} ${intervalOf(summary).padEnd(20)}`;
-  return `  ${series.contestant.padEnd(16)}${shown}${ratio}`.trimEnd();
+/** The median and how sure it is, or the sum. */
+export function shown({ samples, summed }: Series): string {
+  if (samples.length === 0) return '-';
+  if (summed === true) return `${figure(sum(samples))} in ${samples.length}`;
+  const summary = summarize(samples);
+  return `${figure(summary.median)} ${intervalOf(summary)}`;
+}
+
+const sum = (samples: readonly number[]): number => samples.reduce((a, b) => a + b, 0);
+
+function shareOf(series: Series, peer: Series | undefined): string {
+  const isBeside = peer !== undefined && peer !== series && series.samples.length > 0;
+  if (!isBeside || peer.samples.length === 0) return '';
+  const share = summarize(series.samples).median / summarize(peer.samples).median;
+  return `${share.toFixed(2)} x ${peer.contestant}`;
 }
 
 /** The same figure of the one whom others are compared with. */

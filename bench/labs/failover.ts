@@ -1,7 +1,10 @@
 // Where proxies fail: two of ours behind one next hop, three of ours over which the router sprays packets, and two
 // HAProxies that share an address by VRRP; between the same client and the same server.
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TopologyInput } from '../../src/lab/topology.ts';
+import type { Stage } from '../harness/stage.ts';
+import { streamServer } from '../load/streams.ts';
 
 export const PORT = 7_000;
 export const FIRST_HAPROXY = 'h1';
@@ -16,7 +19,7 @@ export interface Cluster {
   /** Where the members' source addresses lie, when the router sprays them. */
   readonly sources?: string;
 }
-export const CLUSTERS = {
+const CLUSTERS = {
   'suture-1': { members: ['a', 'b'], first: 11, address: '10.0.0.100' },
   'suture-sprayed': {
     ...{ members: ['c', 'd', 'e'], first: 13, address: '10.0.0.101' },
@@ -24,8 +27,11 @@ export const CLUSTERS = {
   },
 } as const satisfies Record<string, Cluster>;
 
+/** How long a failure's cure may take, and between two looks, in milliseconds. */
+const CURE_MS = 20_000;
+const POLL_MS = 50;
+
 const BENCH = join(import.meta.dirname, '..');
-const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'];
 
 /** @param folder where the configurations of our clusters are: `NAME.yaml` */
 export function failoverTopology(contestants: readonly string[], folder: string): TopologyInput {
@@ -54,7 +60,7 @@ export function failoverTopology(contestants: readonly string[], folder: string)
         run: [
           {
             name: 'stream',
-            command: [...NODE, join(BENCH, 'load/stream.ts'), 'serve', String(PORT)],
+            command: streamServer(PORT),
             ready: { tcp: PORT },
           },
         ],
@@ -107,9 +113,12 @@ function haproxyHost(address: string, which: 'first' | 'second'): TopologyInput[
   };
 }
 
+/** The configuration files of our clusters: name and text. */
+export const failoverFiles = (): [name: string, text: string][] =>
+  Object.entries(CLUSTERS).map(([name, cluster]) => [`${name}.yaml`, configuration(name, cluster)]);
+
 /** JSON is YAML. */
-export function failoverConfiguration(name: keyof typeof CLUSTERS): string {
-  const { members, first, address }: Cluster = CLUSTERS[name];
+function configuration(name: string, { members, first, address }: Cluster): string {
   const member = (index: number): object => ({
     mesh: `10.1.0.${first + 30 + index}`,
     nextHop: `10.1.0.${first + index}`,
@@ -126,4 +135,31 @@ export function failoverConfiguration(name: keyof typeof CLUSTERS): string {
     services: [{ name: 'stream', address, port: PORT, protocol: 'tcp', pool: 'stream' }],
     log: { level: 'info' },
   });
+}
+
+/** The cluster of that name; undefined for a contestant that is none of ours. */
+export const clusterOf = (contestant: string): Cluster | undefined =>
+  contestant in CLUSTERS ? CLUSTERS[contestant as keyof typeof CLUSTERS] : undefined;
+
+/** Waits until all is as it was before a failure. @throws Error when that takes too long */
+export async function untilWhole(stage: Stage, contestant: string): Promise<void> {
+  const cluster = clusterOf(contestant);
+  const deadline = performance.now() + CURE_MS;
+  const hosts: readonly string[] = cluster?.members ?? [FIRST_HAPROXY];
+  const look =
+    cluster === undefined
+      ? ['ip', '-o', 'address', 'show', 'dev', 'eth0']
+      : ['curl', '-s', '--max-time', '1', 'http://127.0.0.1:9100/health'];
+  for (const host of hosts) {
+    for (;;) {
+      const { stdout } = await stage.lab.exec(host, look);
+      const back =
+        cluster === undefined
+          ? stdout.includes(`${VRRP_ADDRESS}/`)
+          : stdout.includes('"status":"ok"') && stdout.includes('"adoptedAddresses":0');
+      if (back) break;
+      if (performance.now() > deadline) throw new Error(`${host} is not back: ${stdout.trim()}`);
+      await delay(POLL_MS);
+    }
+  }
 }

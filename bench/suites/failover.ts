@@ -2,34 +2,31 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readLines } from '../../src/lab/channel.ts';
-import type { FaultVerb } from '../../src/lab/event.ts';
+import { Takeover } from '../../src/demo/takeover.ts';
+import { gapAmong, lengthOf, type Silence } from '../../src/demo/timeline.ts';
+import { type FaultVerb, monotonic } from '../../src/lab/event.ts';
 import { Stage } from '../harness/stage.ts';
 import type { Case, Effort, Metric, Samples, StageMaker, Suite, Turn } from '../harness/suite.ts';
 import {
-  CLUSTERS,
+  clusterOf,
   FIRST_HAPROXY,
-  failoverConfiguration,
+  failoverFiles,
   failoverTopology,
   PORT,
+  untilWhole,
   VRRP_ADDRESS,
 } from '../labs/failover.ts';
+import type { KindName } from '../load/kinds.ts';
 import type { Watched } from '../load/stream.ts';
+import { whileStreaming } from '../load/streams.ts';
 
-const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'];
-const PROGRAM = join(import.meta.dirname, '../load/stream.ts');
+const OURS = ['suture-1', 'suture-sprayed'];
 const HAPROXY = 'haproxy-keepalived';
-const CONTESTANTS = ['suture-1', 'suture-sprayed', HAPROXY];
-const STREAMS = 4;
 /** The streams flow for so long before the failure, and at most twice as long. */
 const BEFORE_MS = 300;
-/** What has not come back so long after it counts as broken. */
-const AFTER_MS = 3_000;
-const READY_MS = 10_000;
-const CURE_MS = 20_000;
-const POLL_MS = 50;
-/** A silence that reaches the end of the watch, and is at least so long, is no pause any more. */
-const HUNG_MS = 1_500;
+/** After it, they flow for so long; HAProxy has no stream to watch, but comes back later. */
+const AFTER_MS = 1_200;
+const AFTER_HAPROXY_MS = 3_000;
 
 interface How {
   readonly name: string;
@@ -45,19 +42,28 @@ const HOWS: readonly How[] = [
   { name: 'drain', fault: 'drain', cure: 'restart', haproxy: '/keepalived' },
 ];
 
-const METRICS: readonly Metric[] = [
-  { name: 'gap', unit: 'ms', better: 'lower' },
-  { name: 'broken connections', unit: '%', better: 'lower' },
-  { name: 'outage for new connections', unit: 'ms', better: 'lower' },
-];
+interface Load {
+  readonly name: string;
+  readonly kinds: readonly KindName[];
+  /** Whether new connections are opened beside the streams. */
+  readonly knock: boolean;
+}
+const LIGHT: Load = {
+  name: 'light streams',
+  kinds: ['paced download', 'paced upload', 'small segments', 'requests'],
+  knock: true,
+};
+const BULK: Load = {
+  name: 'bulk both ways',
+  kinds: ['bulk download', 'bulk upload'],
+  knock: false,
+};
 
 const stage: StageMaker = {
   name: 'failover',
   open: async (contestants) => {
     const folder = mkdtempSync(join(tmpdir(), 'suture-failover-'));
-    for (const name of Object.keys(CLUSTERS) as (keyof typeof CLUSTERS)[]) {
-      writeFileSync(join(folder, `${name}.yaml`), failoverConfiguration(name));
-    }
+    for (const [name, text] of failoverFiles()) writeFileSync(join(folder, name), text);
     const onClose = (): void => rmSync(folder, { recursive: true, force: true });
     return Stage.open({ topology: failoverTopology(contestants, folder), folder, onClose });
   },
@@ -65,128 +71,168 @@ const stage: StageMaker = {
 
 export const failover: Suite = {
   name: 'failover',
-  summary: "The client's pause when its proxy is killed, paused, unplugged or drained",
+  summary:
+    "The client's pause when its proxy is killed, paused, unplugged or drained, and where its time goes",
   explanation:
-    `${STREAMS} streams of 20 kB every 5 ms pass when the serving proxy fails; beside them new connections are opened one after ` +
-    'the other. "gap" is the longest silence of each stream that goes on, failure for failure, shown as a distribution; a stream that ' +
-    'ends, is reset, or is silent to the end counts as broken instead. "outage" is the longest time in which no new connection was served. ' +
-    'suture-1 is a cluster of two behind one next hop, suture-sprayed one of three over which the router spreads packet by packet. ' +
+    'Streams pass when the serving proxy fails, again and again. Light streams, all at once: 20 kB every 5 ms to the client and from it ' +
+    '("paced"), 200 bytes every 5 ms ("small segments"), and a request of one byte, 1,000 bytes of answer and 5 ms of rest ("requests"); beside ' +
+    'them new connections are opened one after the other. Bulk: one stream in each direction as fast as they go, both at once. Every byte is ' +
+    'checked. suture-1 is a cluster of two behind one next hop, suture-sprayed one of three over which the router sprays packet by packet. ' +
+    "The parts of a gap follow each other: detection, adoption, and retransmission, which is the two ends' part and depends on the kind of stream: " +
+    'a request that was under way alone waits for its timer of 200 ms. A gap may exceed the sum of its parts if a second silence is ' +
+    'longer, or fall short of it while buffers behind the proxy are not empty. A drain is told: it has no detection, and what counts as ' +
+    'its gap is the longest silence of each stream from then on, of which 5 ms are the own rhythm of all but bulk. ' +
     'HAProxy with keepalived (VRRP version 3, advertisements every 100 ms) keeps no connection: there every stream breaks, which is ' +
     'counted. kill and pause befall the HAProxy process, which keepalived notices at once or by asking every second; drain is the orderly ' +
     'stop of keepalived.',
   stage,
-  cases: (effort) => HOWS.map((how) => caseOf(effort, how)),
+  cases: (effort) =>
+    effort.quick
+      ? [
+          caseOf(effort, HOWS[0], LIGHT, [...OURS, HAPROXY]),
+          caseOf(effort, HOWS[3], LIGHT, OURS.slice(0, 1)),
+          caseOf(effort, HOWS[1], BULK, OURS.slice(0, 1)),
+        ]
+      : HOWS.flatMap((how) => [
+          caseOf(effort, how, LIGHT, [...OURS, HAPROXY]),
+          caseOf(effort, how, BULK, OURS),
+        ]),
 };
 
-function caseOf({ quick, repeat }: Effort, how: How): Case {
+function caseOf(
+  { quick, repeat }: Effort,
+  how: How,
+  load: Load,
+  contestants: readonly string[],
+): Case {
   return {
-    name: how.name,
-    contestants: quick ? [CONTESTANTS[0]] : CONTESTANTS,
-    metrics: METRICS,
-    estimate: 6,
-    // 30 failures where other suites have 5 turns.
-    repeat: quick ? 1 : 6 * repeat,
+    name: `${how.name}, ${load.name}`,
+    contestants,
+    metrics: metricsOf(how, load),
+    estimate: load.knock ? 4 : 3.5,
+    // 32 failures where other suites have 5 turns: 30 and some that may fail on a busy machine.
+    repeat: quick ? 1 : 6 * repeat + 2,
     warmsUp: false,
-    measure: (turn) => fail(turn, how),
+    measure: (turn) => fail(turn, how, load),
   };
 }
 
-async function fail(turn: Turn, how: How): Promise<Samples> {
+const span = (name: string, meaning: string): Metric => ({
+  ...{ name, meaning, unit: 'ms', better: 'lower', picture: 'shared' },
+});
+/** Of which there should be none: all turns together. */
+const total = (name: string, unit: string, meaning: string): Metric => ({
+  ...{ name, meaning, unit, better: 'lower', picture: 'none', summed: true },
+});
+
+function metricsOf({ fault }: How, { kinds, knock }: Load): Metric[] {
+  const isTold = fault === 'drain';
+  return [
+    ...kinds.map((kind) => span(`gap: ${kind}`, 'longest silence of a stream that goes on')),
+    ...(isTold
+      ? []
+      : [
+          span('detection', 'from the failure until who adopts the addresses suspects the member'),
+          span('adoption', 'from then until it has announced them'),
+          ...kinds.map((kind) =>
+            span(
+              `retransmission: ${kind}`,
+              'from then until the next new byte; 0 if it came before',
+            ),
+          ),
+        ]),
+    ...(knock ? [span('outage for new connections', 'longest time in which none was served')] : []),
+    total(
+      'broken',
+      'streams',
+      `of ${kinds.length} in each failure: reset, ended, or silent for good`,
+    ),
+    total('resets', 'connections', 'reset or refused, new ones included'),
+    total('wrong bytes', 'bytes', 'not those that had been sent'),
+  ];
+}
+
+async function fail(turn: Turn, how: How, { kinds, knock }: Load): Promise<Samples> {
   const { stage: on, contestant } = turn;
   const cluster = clusterOf(contestant);
   const address = cluster?.address ?? VRRP_ADDRESS;
-  const victim = cluster?.members[0] ?? `${FIRST_HAPROXY}${how.haproxy}`;
-  const argv = ['watch', address, String(PORT), String(STREAMS)];
-  turn.ran('client', ['node', 'bench/load/stream.ts', ...argv]);
-  turn.ran('this machine', ['suture', 'lab', 'fail', how.fault, victim]);
-  const client = on.lab.spawn('client', [...NODE, PROGRAM, ...argv], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+  const [victim, ...survivors] = cluster?.members ?? [`${FIRST_HAPROXY}${how.haproxy}`];
+  const wallMinusMonotonic = Date.now() - monotonic();
+  const takeovers = survivors.map(
+    (survivor) => new Takeover({ survivor, victim, wallMinusMonotonic }),
+  );
+  using _ = on.hear((event) => {
+    for (const takeover of takeovers) takeover.see(event);
   });
-  const { stdin, stdout } = client;
-  if (stdin === null || stdout === null) throw new Error('the client was started without pipes');
-  const ready = Promise.withResolvers<void>();
-  const heard = Promise.withResolvers<Watched>();
-  const onLine = (line: string): void => {
-    if (line === 'ready') ready.resolve();
-    else heard.resolve(JSON.parse(line) as Watched);
-  };
-  readLines(stdout, onLine, 16 * 2 ** 20);
+  turn.ran('this machine', ['suture', 'lab', 'fail', how.fault, victim]);
+  let failedAt: number | undefined;
   try {
-    await within(ready.promise, READY_MS, 'the streams did not start');
-    await delay(BEFORE_MS * (1 + Math.random()));
-    const failedAt = await on.fail(how.fault, victim);
-    await delay(AFTER_MS);
-    stdin.end();
-    const watched = await within(heard.promise, READY_MS, 'the client did not end');
-    return samplesOf(watched, failedAt);
+    const watched = await whileStreaming(turn, { address, port: PORT, kinds, knock }, async () => {
+      await delay(BEFORE_MS * (1 + Math.random()));
+      failedAt = await on.fail(how.fault, victim);
+      await delay(cluster === undefined ? AFTER_HAPROXY_MS : AFTER_MS);
+    });
+    const at = failedAt ?? 0;
+    for (const takeover of takeovers) takeover.failed(at);
+    const parts = cluster === undefined || how.fault === 'drain' ? {} : partsOf(takeovers);
+    return samplesOf(watched, { at, ...parts });
   } finally {
-    client.kill();
-    await on.fail(how.cure, victim);
-    await whole(on, contestant);
+    if (failedAt !== undefined) await on.fail(how.cure, victim);
+    await untilWhole(on, contestant);
   }
 }
 
-function clusterOf(contestant: string): (typeof CLUSTERS)[keyof typeof CLUSTERS] | undefined {
-  return contestant in CLUSTERS ? CLUSTERS[contestant as keyof typeof CLUSTERS] : undefined;
+/** When a failure was, and what a survivor did about it, in milliseconds of CLOCK_MONOTONIC. */
+interface Failure {
+  readonly at: number;
+  readonly detectedAt?: number;
+  readonly adoptedAt?: number;
 }
 
-/** What a failure at `failedAt` did. */
-export function samplesOf({ streams, served, endedAt }: Watched, failedAt: number): Samples {
-  const gaps: number[] = [];
-  let broken = 0;
-  for (const { silences, lastAt, broken: how } of streams) {
-    if (how !== undefined || endedAt - lastAt >= HUNG_MS) broken++;
-    else {
-      const after = silences.filter(({ to }) => to > failedAt).map(({ from, to }) => to - from);
-      gaps.push(Math.max(0, ...after));
-    }
+/** @throws Error when nobody took over, or somebody had before the failure */
+function partsOf(takeovers: readonly Takeover[]): Omit<Failure, 'at'> {
+  if (takeovers.some(({ wasBefore }) => wasBefore)) throw new Error('adopted before the failure');
+  const adopter = takeovers.find(({ adopted }) => adopted !== undefined);
+  if (adopter?.adopted === undefined) throw new Error('nobody took over');
+  const adoptedAt = adopter.adopted.at;
+  return { adoptedAt, detectedAt: Math.min(adopter.detected?.at ?? adoptedAt, adoptedAt) };
+}
+
+/** What a failure did. */
+export function samplesOf(
+  { streams, served, resets, endedAt }: Watched,
+  { at: failedAt, detectedAt = failedAt, adoptedAt }: Failure,
+): Samples {
+  const samples: Record<string, number> = {
+    broken: streams.filter(({ broken }) => broken !== undefined).length,
+    'wrong bytes': streams.reduce((sum, { wrong }) => sum + wrong, 0),
+    resets,
+    'outage for new connections': outageOf(served, failedAt, endedAt),
+  };
+  if (adoptedAt !== undefined) {
+    samples.detection = detectedAt - failedAt;
+    samples.adoption = adoptedAt - detectedAt;
   }
+  for (const { kind, silences: pairs, broken } of streams) {
+    if (broken !== undefined) continue;
+    const silences = pairs.map(([from, to]): Silence => ({ from, to }));
+    const longest = gapAmong(silences, failedAt, endedAt);
+    samples[`gap: ${kind}`] = longest === undefined ? 0 : lengthOf(longest);
+    if (adoptedAt === undefined) continue;
+    const first = gapAmong(silences, failedAt, adoptedAt);
+    const resumedAt = first?.to ?? failedAt;
+    samples[`retransmission: ${kind}`] = Math.max(0, resumedAt - adoptedAt);
+  }
+  return samples;
+}
+
+/** The longest time after the failure in which no new connection was served, in milliseconds. */
+function outageOf(served: readonly number[], failedAt: number, endedAt: number): number {
   let outage = 0;
   let before = failedAt;
   for (const at of [...served.filter((each) => each > failedAt), endedAt]) {
     outage = Math.max(outage, at - before);
     before = at;
   }
-  return {
-    gap: gaps,
-    'broken connections': (100 * broken) / streams.length,
-    'outage for new connections': outage,
-  };
-}
-
-/** Waits until all is as it was before the failure. @throws Error when that takes too long */
-async function whole(on: Stage, contestant: string): Promise<void> {
-  const cluster = clusterOf(contestant);
-  const deadline = performance.now() + CURE_MS;
-  const hosts: readonly string[] = cluster?.members ?? [FIRST_HAPROXY];
-  const look =
-    cluster === undefined
-      ? ['ip', '-o', 'address', 'show', 'dev', 'eth0']
-      : ['curl', '-s', '--max-time', '1', 'http://127.0.0.1:9100/health'];
-  for (const host of hosts) {
-    for (;;) {
-      const { stdout } = await on.lab.exec(host, look);
-      const back =
-        cluster === undefined
-          ? stdout.includes(`${VRRP_ADDRESS}/`)
-          : stdout.includes('"status":"ok"') && stdout.includes('"adoptedAddresses":0');
-      if (back) break;
-      if (performance.now() > deadline) throw new Error(`${host} is not back: ${stdout.trim()}`);
-      await delay(POLL_MS);
-    }
-  }
-}
-
-async function within<T>(promise: Promise<T>, ms: number, complaint: string): Promise<T> {
-  const late = new AbortController();
-  try {
-    return await Promise.race([
-      promise,
-      delay(ms, undefined, { signal: late.signal }).then(() =>
-        Promise.reject(new Error(complaint)),
-      ),
-    ]);
-  } finally {
-    late.abort();
-  }
+  return outage;
 }

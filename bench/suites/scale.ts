@@ -1,16 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pidsOutside, Shares } from '../harness/share.ts';
 import { Stage } from '../harness/stage.ts';
 import type { Case, Effort, Samples, StageMaker, Suite, Turn } from '../harness/suite.ts';
-import {
-  BULK_PORT,
-  SERVICE,
-  scaleConfiguration,
-  scaleMembers,
-  scaleTopology,
-} from '../labs/scale.ts';
+import { BULK_PORT, openSpread, SERVICE, spreadMembers } from '../labs/spread.ts';
 import { iperf3 } from '../load/iperf3.ts';
 import { wrk } from '../load/wrk.ts';
 import { THROUGHPUT } from './bulk.ts';
@@ -84,18 +75,9 @@ async function play(
   load: (turn: Turn) => Promise<Samples>,
 ): Promise<Samples> {
   const count = Number.parseInt(turn.contestant, 10);
-  const folder = mkdtempSync(join(tmpdir(), 'suture-scale-'));
-  try {
-    const config = join(folder, 'proxy.yaml');
-    writeFileSync(config, scaleConfiguration(count));
-    writeFileSync(join(folder, '1k'), Buffer.alloc(1_024, 'suture '));
-    const topology = scaleTopology(count, spread, config, folder);
-    using shares = new Shares();
-    await using own = await Stage.open({ topology, folder });
-    const inside = await own.pids(scaleMembers(count));
-    for (const pid of pidsOutside(own.lab.pid, inside)) shares.hold(pid, SHARE);
-    return await load({ ...turn, stage: own });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  using shares = new Shares();
+  await using own = await openSpread(count, spread);
+  const inside = await own.pids(spreadMembers(count));
+  for (const pid of pidsOutside(own.lab.pid, inside)) shares.hold(pid, SHARE);
+  return await load({ ...turn, stage: own });
 }

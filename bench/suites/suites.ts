@@ -10,6 +10,7 @@ import { rate } from './rate.ts';
 import { replication } from './replication.ts';
 import { scale } from './scale.ts';
 import { spliceVsRelay } from './splice-vs-relay.ts';
+import { spray } from './spray.ts';
 import { table } from './table.ts';
 
 export const SUITES: readonly Suite[] = [
@@ -21,6 +22,7 @@ export const SUITES: readonly Suite[] = [
   replication,
   failover,
   scale,
+  spray,
   table,
   endpoint,
   cpu,

@@ -11,6 +11,7 @@ export interface BenchHarness {
   run(
     suites: readonly string[],
     options: {
+      readonly only?: string | undefined;
       readonly repeat?: number | undefined;
       readonly seconds?: number | undefined;
       readonly quick: boolean;
@@ -39,7 +40,7 @@ Examples:
   suture bench list
   suture bench run --quick                         does all of it work? 3 minutes
   suture bench run bulk rate --repeat 9
-  sudo chrt -r 10 suture bench run                 undisturbed by other work on the machine
+  suture bench run failover --only kill            how long a stream pauses, and why
   suture bench compare before.json after.json
   suture bench report`;
 
@@ -78,6 +79,7 @@ function runCommand(): Command {
         'warms up. Ctrl-C ends it after the turn at hand and keeps what was measured. Ends with 1 when a turn failed.',
     )
     .addArgument(new Argument('[suites...]', 'suites to play; see: suture bench list'))
+    .option('--only <text>', 'only cases whose names have TEXT in them')
     .option(
       '--repeat <n>',
       'turns of each contestant (default: 5, with --quick 1)',
@@ -92,12 +94,13 @@ function runCommand(): Command {
     .option('--json <file>', 'where the result goes (default: bench/results/TIME.json, quick.json)')
     .addHelpText(
       'after',
-      '\nExamples:\n  suture bench run --quick\n  suture bench run failover --repeat 50 --json failover.json',
+      '\nExamples:\n  suture bench run --quick\n  suture bench run spray --only bulk\n  suture bench run failover --repeat 50 --json failover.json',
     )
     .action(run);
 }
 
 interface RunOptions {
+  readonly only?: string;
   readonly repeat?: number;
   readonly seconds?: number;
   readonly quick: boolean;

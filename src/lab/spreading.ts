@@ -8,7 +8,7 @@ import type { NamespacePlan } from './plan.ts';
 import type { RouteTopology } from './topology.ts';
 
 /** The mark of the first next hop, and the number of its table; above those that the system uses. */
-const FIRST_MARK = 1_001;
+export const FIRST_MARK = 1_001;
 
 /** What is set in a host's namespace for its routes. */
 export type RoutePlan = Required<Pick<NamespacePlan, 'sysctls' | 'commands' | 'rules6'>> &

@@ -65,6 +65,10 @@ test('every suite can say what it would do, in both efforts', () => {
 
 test.each<[readonly string[], string]>([
   [['run', 'bluk'], 'suture bench run: there is no suite bluk; did you mean bulk? (suites: '],
+  [
+    ['run', 'bulk', '--only', 'blk'],
+    "suture bench run: none of the suites has a case with 'blk' in its name\n",
+  ],
   [['run', '--repeat', '0'], "suture bench run: option '--repeat <n>' argument '0' is invalid."],
   [['run', '--seconds', 'x'], "suture bench run: option '--seconds <n>' argument 'x' is invalid."],
   [['compare', 'a.json'], "suture bench compare: missing required argument 'b'"],

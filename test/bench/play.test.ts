@@ -85,6 +85,15 @@ test('a contestant that fails is noted, and given up after three times', async (
   ]);
 });
 
+test('a figure that is none fails its turn, not the run', async () => {
+  const suite = suiteOf('s', [
+    caseOf(async ({ contestant }) => ({ requests: contestant === 'a' ? 0 / 0 : 1 })),
+  ]);
+  const { series, failures } = await setting().players.play([suite]);
+  expect(series.map(({ contestant }) => contestant)).toEqual(['b']);
+  expect(failures[0]).toMatchObject({ contestant: 'a', message: 'requests: NaN is no figure' });
+});
+
 test('what this machine cannot do is left out with a reason; a fault of ours is not', async () => {
   const open = (): Promise<Stage> => Promise.reject(new Unavailable('no cgroups'));
   const suite = suiteOf('s', [], { stage: { name: 'x', open } });

@@ -32,7 +32,9 @@ test('the document shows medians, intervals, ratios and targets; plots are SVG',
   expect(markdown).toContain(
     '| bulk, one connection, to the client | at least 2 x haproxy-tcp | 25 to 10 Gbit/s | 2.50 [2.4, 2.6] | yes |',
   );
-  expect(markdown).toContain('![bulk: throughput](benchmarks/bulk-throughput.svg)');
+  expect(markdown).toContain(
+    '![bulk: throughput, 1 connection, to the client](benchmarks/bulk-throughput.svg)',
+  );
   expect(markdown).not.toContain('## rate');
   expect([...plots.keys()]).toEqual(['bulk-throughput.svg']);
   const svg = plots.get('bulk-throughput.svg') ?? '';
@@ -57,11 +59,28 @@ test('cases with other contestants have a picture of their own', () => {
   expect([...plots.keys()]).toEqual(['bulk-throughput.svg', 'bulk-throughput-2.svg']);
 });
 
-test('many samples are shown one and all', () => {
-  const gaps = Array.from({ length: 30 }, (_, index) => index);
-  const failover = series('bulk', 'kill', 'suture', gaps, { metric: 'gap', unit: 'ms' });
-  const { plots } = makeReport([result([failover])], SUITES, 'benchmarks');
-  expect(plots.get('bulk-gap.svg')).toContain('percent of all');
+test('the parts of a gap have a row and a meaning each, and one picture of every sample', () => {
+  const kill = (metric: string, contestant: string, samples: number[]) =>
+    series('failover', 'kill, light streams', contestant, samples, { metric, unit: 'ms' });
+  const metrics = ['gap: requests', 'detection', 'adoption', 'retransmission: requests'];
+  const all = metrics.flatMap((metric) => [
+    kill(metric, 'suture-1', [20, 30, 40]),
+    kill(metric, 'suture-sprayed', [0, 10, 20]),
+  ]);
+  const resets = series('failover', 'kill, light streams', 'suture-1', [0, 2, 1], {
+    ...{ metric: 'resets', unit: 'connections', summed: true },
+  });
+  const { markdown, plots } = makeReport([result([...all, resets])], SUITES, 'benchmarks');
+  expect(markdown).toContain('| | suture-1 | suture-sprayed | what it is |');
+  expect(markdown).toContain(
+    '| adoption, ms | 30 [20, 40] | 10 [0, 20] | from then until it has announced them |',
+  );
+  expect(markdown).toContain('| resets, connections | 3 in 3 | - |');
+  expect([...plots.keys()]).toEqual(['failover-kill-light-streams.svg']);
+  const svg = plots.values().next().value ?? '';
+  for (const word of [...metrics, 'suture-sprayed', 'at the left edge']) {
+    expect(svg).toContain(word);
+  }
 });
 
 test('what failed is told', () => {

@@ -14,11 +14,16 @@ block.copy(BLOCKS, LENGTH);
 export const patternAt = (offset: number, length: number): Buffer =>
   BLOCKS.subarray(offset % LENGTH, (offset % LENGTH) + length);
 
-/** True if `bytes` are the stream's from `offset` on. */
-export function isPattern(bytes: Buffer, offset: number): boolean {
+/** How many of `bytes` are not the stream's from `offset` on. */
+export function wrongBytes(bytes: Buffer, offset: number): number {
+  let wrong = 0;
   for (let at = 0; at < bytes.length; at += LENGTH) {
     const piece = bytes.subarray(at, at + LENGTH);
-    if (!piece.equals(patternAt(offset + at, piece.length))) return false;
+    const right = patternAt(offset + at, piece.length);
+    if (piece.equals(right)) continue;
+    for (let index = 0; index < piece.length; index++) {
+      if (piece[index] !== right[index]) wrong++;
+    }
   }
-  return true;
+  return wrong;
 }
