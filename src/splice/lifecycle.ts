@@ -10,6 +10,7 @@ import * as clock from '../env/clock.ts';
 import * as tcp from '../wire/tcp.ts';
 import { FACTS_MASK, factsOf, isBeyondEnd, isFinAcked, noteFacts } from './facts.ts';
 import { TO_BACKEND, TO_CLIENT } from './record.ts';
+import { GOOD, judgeReset, STRANGE, UNKNOWN } from './reset.ts';
 import type { Segment } from './segment.ts';
 import * as s from './slot.ts';
 import type { SlotQueue } from './slot-queue.ts';
@@ -255,26 +256,15 @@ export class Lifecycle {
     words[at + STATUS] = status;
   }
 
-  /**
-   * A reset is good only with the number that its receiver expects next (RFC 5961, section 3.2), which lies
-   * between what that one acknowledged and what was sent. One that does not fit may be a stranger's, or we
-   * missed packets: then the ends are asked soon. So they are if it is not known what was acknowledged. Then
-   * it may be the answer to a question of ours, of an end that does not know the connection, or not yet: it is no sign
-   * of life, and does not end the asking.
-   */
+  /** A doubtful reset: the ends are asked soon. Their not knowing is no sign of life, and does not end the asking. */
   #trackReset(at: number, direction: number, seq: number, millis: number): void {
     const words = this.#words;
     const status = words[at + STATUS];
-    const isAckedKnown = (status & (s.ACKED_KNOWN << direction)) !== 0;
-    const ahead = (words[at + NEXT + direction] - seq) | 0;
-    const isNextKnown = (status & (s.NEXT_KNOWN << direction)) !== 0;
-    const tooNew = isNextKnown && ahead < 0;
-    const tooOld = isAckedKnown && ((seq - words[at + ACKED + direction]) | 0) < 0;
-    if (!isAckedKnown && !(isNextKnown && ahead === 0)) {
-      if ((status & SUSPECT) !== 0) return;
-      words[at + STATUS] = status | SUSPECT;
-    } else if (tooOld || tooNew) words[at + STATUS] = (status & ~PROBES_MASK) | SUSPECT;
-    else words[at + STATUS] = status | (s.RST_SEEN << direction);
+    const worth = judgeReset(words, at, direction, seq);
+    if (worth === UNKNOWN && (status & SUSPECT) !== 0) return;
+    if (worth === GOOD) words[at + STATUS] = status | (s.RST_SEEN << direction);
+    else if (worth === STRANGE) words[at + STATUS] = (status & ~PROBES_MASK) | SUSPECT;
+    else words[at + STATUS] = status | SUSPECT;
     words[at + ACTIVITY] = millis;
   }
 
