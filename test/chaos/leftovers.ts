@@ -14,7 +14,7 @@ const GAUGES = [
  * In milliseconds: silence until the ends of a connection are asked, which may both be in TIME-WAIT for a minute
  * and answer; silence for longer than that; and the time for the next answers.
  */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 180_000;
 
 /** Waits until the members have nothing left; else says what of whom. */
 export async function leftovers(test: TestLab, members: readonly string[]): Promise<string[]> {
