@@ -10,7 +10,7 @@ import * as clock from '../env/clock.ts';
 import * as tcp from '../wire/tcp.ts';
 import { FACTS_MASK, factsOf, isBeyondEnd, isFinAcked, noteFacts } from './facts.ts';
 import { TO_BACKEND, TO_CLIENT } from './record.ts';
-import { GOOD, judgeReset, STRANGE, UNKNOWN } from './reset.ts';
+import { isGoodReset } from './reset.ts';
 import type { Segment } from './segment.ts';
 import * as s from './slot.ts';
 import type { SlotQueue } from './slot-queue.ts';
@@ -256,15 +256,16 @@ export class Lifecycle {
     words[at + STATUS] = status;
   }
 
-  /** A doubtful reset: the ends are asked soon. Their not knowing is no sign of life, and does not end the asking. */
+  /**
+   * After a doubtful reset the ends are asked soon. Another one, which may be the answer, is no sign of life, and does
+   * not begin the asking anew.
+   */
   #trackReset(at: number, direction: number, seq: number, millis: number): void {
     const words = this.#words;
     const status = words[at + STATUS];
-    const worth = judgeReset(words, at, direction, seq);
-    if (worth === UNKNOWN && (status & SUSPECT) !== 0) return;
-    if (worth === GOOD) words[at + STATUS] = status | (s.RST_SEEN << direction);
-    else if (worth === STRANGE) words[at + STATUS] = (status & ~PROBES_MASK) | SUSPECT;
-    else words[at + STATUS] = status | SUSPECT;
+    const isGood = isGoodReset(words, at, direction, seq);
+    if (!isGood && (status & (SUSPECT | PROBES_MASK)) !== 0) return;
+    words[at + STATUS] = status | (isGood ? s.RST_SEEN << direction : SUSPECT);
     words[at + ACTIVITY] = millis;
   }
 
