@@ -71,13 +71,19 @@ function said([program, ...argv]: readonly string[]): string | undefined {
   return lines.find((line) => /\d+\.\d+|iproute2/.test(line))?.trim();
 }
 
-/** Whether a scheduling policy is one of those for real time (sched(7)). */
-export const isRealTime = (policy: string): boolean => /^SCHED_(RR|FIFO|DEADLINE)/.test(policy);
+/** Linux's scheduling policies by number (sched(7)). */
+const POLICIES: Readonly<Record<string, string>> = {
+  ...{ 0: 'SCHED_OTHER', 1: 'SCHED_FIFO', 2: 'SCHED_RR', 3: 'SCHED_BATCH', 5: 'SCHED_IDLE' },
+  6: 'SCHED_DEADLINE',
+};
 
-/** Policy and priority of this process: who has real-time priority keeps the kernel's own threads from running. */
+/** Policy and real-time priority of this process, such as `SCHED_OTHER 0` (proc_pid_stat(5), fields 40 and 41). */
 export function scheduling(): string {
-  const { stdout } = spawnSync('chrt', ['-p', String(process.pid)], { encoding: 'utf8' });
-  const policy = /policy: (\S+)/.exec(stdout ?? '')?.[1];
-  const priority = /priority: (\d+)/.exec(stdout ?? '')?.[1];
-  return policy === undefined ? 'unknown' : `${policy} ${priority}`;
+  const text = readFileSync('/proc/self/stat', 'utf8');
+  // The second field, the name, may hold spaces and parentheses; the third follows it.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return `${POLICIES[fields[38]] ?? `policy ${fields[38]}`} ${fields[37]}`;
 }
+
+/** Whether programs with such a scheduling keep the kernel's own threads from running. */
+export const isRealTime = (what: string): boolean => /^SCHED_(RR|FIFO|DEADLINE)/.test(what);

@@ -21,7 +21,8 @@ export function picturesOf(series: readonly Series[], metricOf: MetricOf): Pictu
   for (const one of series) {
     const how = metricOf(one)?.picture;
     if (how === 'none') continue;
-    const key = how === 'shared' ? one.case : `${one.metric}\n${companions(series, one)}`;
+    const key =
+      how === 'shared' ? one.case : `${one.metric}\n${one.unit}\n${companions(series, one)}`;
     panels.set(key, [...(panels.get(key) ?? []), one]);
   }
   const names = new Set<string>();

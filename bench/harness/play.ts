@@ -73,8 +73,10 @@ export class Players {
       try {
         stage = await group.stage.open([...new Set(contestants)], this.#effort);
       } catch (error) {
-        if (!(error instanceof Unavailable)) throw error;
-        for (const { name } of group.suites) this.#skip(name, error.message);
+        for (const { name } of group.suites) {
+          if (error instanceof Unavailable) this.#skip(name, error.message);
+          else this.#fail({ suite: name, case: 'all', contestant: 'all' }, error);
+        }
         continue;
       }
       await using open = stage;
@@ -150,10 +152,7 @@ export class Players {
     } catch (error) {
       // What ended the run may have ended the turn's programs too.
       if (this.#signal.aborted) return false;
-      const message = error instanceof Error ? error.message : String(error);
-      const [what] = message.split('\n');
-      this.#failures.push({ suite: suite.name, case: each.name, contestant, message: what });
-      this.#progress.note(`failed: ${suite.name}: ${each.name}: ${contestant}: ${what}`);
+      this.#fail({ suite: suite.name, case: each.name, contestant }, error);
       return false;
     }
   }
@@ -179,6 +178,12 @@ export class Players {
     const line = `${host}: ${argv.join(' ')}`;
     this.#commands[key] ??= [];
     if (!this.#commands[key].includes(line)) this.#commands[key].push(line);
+  }
+
+  #fail(where: Omit<Failure, 'message'>, error: unknown): void {
+    const [message] = (error instanceof Error ? error.message : String(error)).split('\n');
+    this.#failures.push({ ...where, message });
+    this.#progress.note(`failed: ${where.suite}: ${where.case}: ${where.contestant}: ${message}`);
   }
 
   #skip(suite: string, reason: string): void {

@@ -40,10 +40,12 @@ export interface Bars {
 export function bars({ title, unit, groups, series }: Bars): string {
   const names = series.length > 1 ? series.map(({ name }) => name) : [];
   const top = 46 + LEGEND_ROW * names.length;
+  const hasIntervals = series.some(({ points }) => points.some((point) => point?.interval));
+  const how = hasIntervals ? '; medians, and where they lie with 95 % confidence' : '';
   return render(top + 44 + groups.length * (12 + 15 * series.length), {
     ...common(title, names),
     grid: { left: labelWidth(groups), right: 90, top, bottom: 42 },
-    xAxis: { type: 'value', name: unit, nameLocation: 'middle', nameGap: 26 },
+    xAxis: { type: 'value', name: `${unit}${how}`, nameLocation: 'middle', nameGap: 26 },
     yAxis: { type: 'category', data: [...groups], inverse: true, axisTick: { show: false } },
     series: [
       ...series.map(({ name, points }) => ({
@@ -121,14 +123,15 @@ export interface Strips {
   }[];
 }
 
-/** So many times smaller than the largest sample, and it is drawn at the left edge. */
+/** The axis reaches at least, and at most, so many times below the largest sample. Smaller ones are drawn at the left edge. */
+const LEAST_SPAN = 30;
 const SPAN = 10_000;
 
 /** Every sample as a point, with a line at the median: what the distribution is like. */
 export function strips({ title, unit, groups, series }: Strips): string {
   const all = series.flatMap(({ samples }) => samples.flat());
   const largest = Math.max(1, ...all);
-  const positive = Math.min(largest, ...all.filter((value) => value > 0));
+  const positive = Math.min(largest / LEAST_SPAN, ...all.filter((value) => value > 0));
   const floor = 10 ** Math.floor(Math.log10(Math.max(positive, largest / SPAN)));
   const names = series.map(({ name }) => name);
   const top = 46 + LEGEND_ROW * names.length;

@@ -65,7 +65,7 @@ function machineSection(sources: readonly Source[]): string[] {
       .filter(({ result }) => result.startedAt === startedAt)
       .map(({ suite }) => suite.name);
     const { processor, processors, kernel, scheduling, load } = machine;
-    return `| ${startedAt.slice(0, 16).replace('T', ' ')} | ${names.join(', ')} | ${processors} x ${processor}, Linux ${kernel} | ${scheduling}; load ${load.before} before, ${load.after} after | ${versions.suture}, Node ${versions.node} | \`${command}\`, ${effort.repeat} rounds of ${effort.seconds} s |`;
+    return `| ${startedAt.slice(0, 16).replace('T', ' ')} | ${names.join(', ')} | ${processors} x ${processor}, Linux ${kernel} | ${scheduling}; load ${load.before} before, ${load.after} after | ${versions.suture}, Node ${versions.node} | \`${command}\`, ${effort.repeat} rounds of ${effort.seconds} s${effort.quick ? '; **quick: it shows that all works, and no figures**' : ''} |`;
   });
   const programs = Object.entries(runs.at(-1)?.versions ?? {})
     .filter(([name]) => name !== 'suture' && name !== 'node')

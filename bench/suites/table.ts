@@ -13,7 +13,7 @@ const rate = (name: string, meaning: string): Metric => ({
   ...{ name, meaning, unit: 'million packets/s', better: 'higher' },
 });
 const cost = (name: string, unit: string, meaning: string): Metric => ({
-  ...{ name, meaning, unit, better: 'lower' },
+  ...{ name, meaning, unit, better: 'lower', picture: 'none' },
 });
 const METRICS: readonly Metric[] = [
   rate('rate', 'the whole fast path: lookup, rewrite, life cycle, counters; flows in turn'),
@@ -67,8 +67,8 @@ function connection({ quick }: Effort): Case {
     name: 'a spliced HTTP connection of 1 KB, our own code alone',
     contestants: ['a cluster of two'],
     metrics: [
-      { name: 'serving member', unit: 'us/connection', better: 'lower' },
-      { name: 'its peer', unit: 'us/connection', better: 'lower' },
+      cost('serving member', 'us/connection', 'processor time of the member that accepts'),
+      cost('its peer', 'us/connection', 'of the one that keeps a copy'),
     ],
     estimate: quick ? 3 : 8,
     warmsUp: false,

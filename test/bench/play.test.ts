@@ -94,15 +94,18 @@ test('a figure that is none fails its turn, not the run', async () => {
   expect(failures[0]).toMatchObject({ contestant: 'a', message: 'requests: NaN is no figure' });
 });
 
-test('what this machine cannot do is left out with a reason; a fault of ours is not', async () => {
+test('what this machine cannot do is left out with a reason; a testbed that fails does not end the run', async () => {
   const open = (): Promise<Stage> => Promise.reject(new Unavailable('no cgroups'));
   const suite = suiteOf('s', [], { stage: { name: 'x', open } });
   const { skipped } = await setting().players.play([suite]);
   expect(skipped).toEqual([{ suite: 's', reason: 'no cgroups' }]);
   const broken = { name: 'y', open: () => Promise.reject(new Error('broken')) };
-  await expect(setting().players.play([suiteOf('s', [], { stage: broken })])).rejects.toThrow(
-    'broken',
-  );
+  const good = suiteOf('good', [caseOf(async () => ({ requests: 1 }))]);
+  const played = await setting().players.play([suiteOf('s', [], { stage: broken }), good]);
+  expect(played.failures).toEqual([
+    { suite: 's', case: 'all', contestant: 'all', message: 'broken' },
+  ]);
+  expect(played.series).toHaveLength(2);
 });
 
 test('suites that share a stage have it opened once, for all their contestants', async () => {

@@ -59,6 +59,14 @@ test('cases with other contestants have a picture of their own', () => {
   expect([...plots.keys()]).toEqual(['bulk-throughput.svg', 'bulk-throughput-2.svg']);
 });
 
+test('figures of different units are not drawn on one axis', () => {
+  const [gigabyte, connection] = ['s/GB', 'us/connection'].map((unit) =>
+    series('cpu', unit, 'suture-1', [5], { metric: 'process', unit }),
+  );
+  const { plots } = makeReport([result([gigabyte, connection])], SUITES, 'benchmarks');
+  expect([...plots.keys()]).toEqual(['cpu-process.svg', 'cpu-process-2.svg']);
+});
+
 test('the parts of a gap have a row and a meaning each, and one picture of every sample', () => {
   const kill = (metric: string, contestant: string, samples: number[]) =>
     series('failover', 'kill, light streams', contestant, samples, { metric, unit: 'ms' });
