@@ -25,6 +25,9 @@ const BREATHS = 4;
  * set an earlier timer.
  */
 const ATTENTION: Micros = 20 * MILLISECOND;
+/** A host that has not waited so long for so much time has no time to spare. */
+const REST: Micros = MILLISECOND / 10;
+const BUSY_AFTER: Micros = 2 * MILLISECOND;
 
 /** What sees IP frames before the stack does. True: consumed. */
 export interface FastPath {
@@ -67,6 +70,8 @@ export class Host {
   readonly #endings: ((now: Micros) => void)[] = [];
   #stopped = false;
   #putOff = 0;
+  /** When it last had nothing to do for a while. */
+  #restedAt: Micros = NEVER;
 
   constructor({ link, mac, clock = systemClock, random = systemRandom(), tcp, ipv6 }: HostOptions) {
     this.link = link;
@@ -118,17 +123,28 @@ export class Host {
     return Math.min(this.timers.nextAt, this.link.nextAt ?? NEVER);
   }
 
+  /** True while `run` has more than enough to do: what can wait had better be gathered. */
+  get isBusy(): boolean {
+    return this.clock.now() - this.#restedAt > BUSY_AFTER;
+  }
+
   /** Breathes until `stop`. */
   async run(): Promise<void> {
     let busy = 0;
+    this.#restedAt = this.clock.now();
     while (!this.#stopped) {
       if (this.breath() > 0) {
         if (++busy < BREATHS) continue;
         busy = 0;
       } else {
         busy = 0;
-        const wait = Math.min(this.nextAt - this.clock.now(), ATTENTION);
-        if (wait > 0) await this.link.wait(wait);
+        const before = this.clock.now();
+        const wait = Math.min(this.nextAt - before, ATTENTION);
+        if (wait > 0) {
+          await this.link.wait(wait);
+          const now = this.clock.now();
+          if (now - before > REST) this.#restedAt = now;
+        }
       }
       await new Promise(setImmediate);
     }

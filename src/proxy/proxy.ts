@@ -282,6 +282,7 @@ export class ProxyMember {
         isPrepared: () => this.keeper?.isPrepared() ?? true,
         frames: () => host.counters.frames,
         evidence: () => host.counters.frames - replicator.counters.datagramsIn,
+        isBusy: () => host.isBusy,
         clock: host.clock,
         timers: host.timers,
         random: host.random,

@@ -21,6 +21,11 @@ import { ClusterKey, Sealer, Session } from './seal.ts';
 const DERIVE_EVERY: Micros = 2 * MILLISECOND;
 /** What waits for company, or for nobody, is sent at least this often; heartbeats see to the breath. */
 const FLUSH_ALL_EVERY: Micros = 5 * MILLISECOND;
+/**
+ * While this member has no time to spare, a datagram that is not full leaves so long after the last one: to seal, send,
+ * open and acknowledge it costs as much as a dozen messages.
+ */
+const PACE: Micros = 4 * MILLISECOND;
 /** What is settled is told so soon if nothing else goes to a peer: by then it may translate, too. */
 const SETTLED_WITHIN: Micros = MILLISECOND / 2;
 /** A datagram sent this often without an acknowledgment, while its receiver is heard: it is stuck. */
@@ -42,6 +47,8 @@ export interface MeshOptions {
   readonly timers: Timers;
   readonly counters: ReplicationCounters;
   readonly patiences: Patiences;
+  /** Whether frames come faster than they can be handled, so that it is better to gather than to hurry. */
+  readonly isBusy?: () => boolean;
 }
 
 /** What happens in the mesh. All of it within `onDatagram`, a timer or `flush`. */
@@ -145,12 +152,20 @@ export class Mesh {
       const all = now >= peer.flushAllAt;
       if (all) peer.flushAllAt = now + FLUSH_ALL_EVERY;
       const { outgoing } = peer;
-      for (let next = outgoing.take(all); next !== undefined; next = outgoing.take(all)) {
+      const pace = this.#options.isBusy?.() === true ? PACE : 0;
+      for (
+        let next = outgoing.take(all, pace, now);
+        next !== undefined;
+        next = outgoing.take(all, pace, now)
+      ) {
         this.#sendNumbered(peer, next, now);
         sent = true;
       }
       if (sent) this.#options.timers.set(peer.retransmitTimer, outgoing.nextDeadline());
-      if (peer.ackDue || this.#isNews(peer, now)) {
+      const partAt = outgoing.partAt(pace);
+      if (partAt !== NEVER) this.#options.timers.set(peer.paceTimer, partAt);
+      // What waits for company takes the news along.
+      if (peer.ackDue || (partAt === NEVER && this.#isNews(peer, now))) {
         this.sendControl(peer, peer.latest, this.control());
       }
     }
@@ -226,6 +241,7 @@ export class Mesh {
     this.#options.timers.remove(peer.retransmitTimer);
     this.#options.timers.remove(peer.silenceTimer);
     this.#options.timers.remove(peer.settledTimer);
+    this.#options.timers.remove(peer.paceTimer);
   }
 
   #receive(from: Address, fromPort: number, payload: Uint8Array): void {

@@ -27,6 +27,8 @@ export class OutStream {
   /** All tickets up to this one were accepted by the peer. */
   ackedTicket = 0;
   #lastTicket = 0;
+  /** When a datagram that was not full went out last. */
+  #partAt: Micros = Number.NEGATIVE_INFINITY;
 
   constructor(pool: DatagramPool) {
     this.#pool = pool;
@@ -59,6 +61,7 @@ export class OutStream {
     this.#smoothed = this.#variation = 0;
     this.#rto = FIRST_RTO;
     this.ackedTicket = this.#lastTicket = ackedTicket;
+    this.#partAt = Number.NEGATIVE_INFINITY;
   }
 
   /**
@@ -93,17 +96,26 @@ export class OutStream {
 
   /**
    * The next datagram to be sent for the first time, if the window is open for it. One that is not full
-   * waits for company while another is in flight: the more there is to do, the more each carries. One that
-   * nobody waits for goes when `all` do.
+   * waits for company while another is in flight, and for `pace` after the last such: the more there is to do, the
+   * more each carries. One that nobody waits for goes when `all` do.
    */
-  take(all: boolean): Datagram | undefined {
+  take(all: boolean, pace: Micros, now: Micros): Datagram | undefined {
     const datagram = this.#ring[this.#next % CAPACITY];
     if (datagram === undefined || this.inFlight >= WINDOW) return undefined;
-    const filling = this.#next === this.#open;
-    if (filling && !all && !(datagram.awaited && this.inFlight === 0)) return undefined;
-    if (filling) this.#open = (this.#open + 1) >>> 0;
+    if (this.#next === this.#open) {
+      if (!all && now < this.partAt(pace)) return undefined;
+      this.#partAt = now;
+      this.#open = (this.#open + 1) >>> 0;
+    }
     this.#next = (this.#next + 1) >>> 0;
     return datagram;
+  }
+
+  /** When the next datagram to be sent, which is not full, need not wait any more; `NEVER` if that is not known. */
+  partAt(pace: Micros): Micros {
+    const datagram = this.#ring[this.#open % CAPACITY];
+    const isUrgent = datagram?.awaited === true && this.inFlight === 0 && this.#next === this.#open;
+    return isUrgent ? this.#partAt + pace : NEVER;
   }
 
   /**

@@ -33,6 +33,8 @@ export class Peer {
   readonly silenceTimer: Timer;
   /** Wakes the mesh when the peer must be told what is settled. */
   readonly settledTimer = new Timer(() => {});
+  /** Wakes it when a datagram has waited for company long enough. */
+  readonly paceTimer = new Timer(() => {});
   /** The incarnations that were in the mesh with us, or were refused. */
   readonly pastLives: PastLives = new PastLives();
 

@@ -55,6 +55,8 @@ export interface ReplicatorOptions {
   readonly table: RecordSource;
   /** Asked before this member starts without a table from another, until it says yes; it may when not given. */
   readonly isPrepared?: () => boolean;
+  /** See `MeshOptions`; false if not given. */
+  readonly isBusy?: () => boolean;
   /** See `MembershipOptions`; 0 if not given. */
   readonly evidence?: () => number;
   /** See `MembershipOptions.frames`; those of the mesh when absent. */

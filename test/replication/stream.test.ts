@@ -26,7 +26,7 @@ const contentOf = ({ view }: Datagram): number => view.getUint32(BODY_AT + 3);
 
 function sendAll(stream: OutStream, now: number): Datagram[] {
   const sent: Datagram[] = [];
-  for (let next = stream.take(true); next !== undefined; next = stream.take(true)) {
+  for (let next = stream.take(true, 0, now); next !== undefined; next = stream.take(true, 0, now)) {
     next.sentAt = now;
     next.sends++;
     sent.push(next);
@@ -218,29 +218,54 @@ describe('a datagram that is not full', () => {
   test('goes at once if somebody waits for it and nothing is in flight', () => {
     const stream = new OutStream(new DatagramPool());
     message(stream, true);
-    expect(stream.take(false)).toBeDefined();
-    expect(stream.take(false)).toBeUndefined();
+    expect(stream.take(false, 0, 0)).toBeDefined();
+    expect(stream.take(false, 0, 0)).toBeUndefined();
   });
 
   test('waits for company while another is in flight, and not longer', () => {
     const stream = new OutStream(new DatagramPool());
     message(stream, true);
-    const first = stream.take(false);
+    const first = stream.take(false, 0, 0);
     if (first !== undefined) first.sends = 1;
     message(stream, true);
     message(stream, true);
-    expect(stream.take(false)).toBeUndefined();
+    expect(stream.take(false, 0, 0)).toBeUndefined();
     stream.acknowledge((first?.number ?? 0) + 1, (first?.number ?? 0) + 1, 0, 0, 0);
-    expect(stream.take(false)?.end).toBe(BODY_AT + 2 * 103);
+    expect(stream.take(false, 0, 0)?.end).toBe(BODY_AT + 2 * 103);
+  });
+
+  test('waits for the pace after the last that was not full, if there is one', () => {
+    const stream = new OutStream(new DatagramPool());
+    message(stream, true);
+    expect(stream.partAt(4 * MS)).toBeLessThan(0);
+    const first = stream.take(false, 4 * MS, 10 * MS);
+    if (first !== undefined) first.sends = 1;
+    expect(stream.partAt(4 * MS)).toBe(NEVER);
+    message(stream, true);
+    stream.acknowledge((first?.number ?? 0) + 1, (first?.number ?? 0) + 1, 0, 0, 11 * MS);
+    expect(stream.partAt(4 * MS)).toBe(14 * MS);
+    expect(stream.take(false, 4 * MS, 14 * MS - 1)).toBeUndefined();
+    // Who has time again hurries.
+    expect(stream.partAt(0)).toBe(10 * MS);
+    expect(stream.take(false, 4 * MS, 14 * MS)).toBeDefined();
+  });
+
+  test('a full one does not wait for the pace', () => {
+    const stream = new OutStream(new DatagramPool());
+    message(stream, true);
+    expect(stream.take(false, 4 * MS, 0)).toBeDefined();
+    for (let count = 0; count < 20; count++) message(stream, true);
+    expect(stream.take(false, 4 * MS, 1)?.end).toBeGreaterThan(1_000);
+    expect(stream.take(false, 4 * MS, 1)).toBeUndefined();
   });
 
   test('waits until all are sent if nobody waits for it', () => {
     const stream = new OutStream(new DatagramPool());
     message(stream, false);
-    expect(stream.take(false)).toBeUndefined();
+    expect(stream.take(false, 0, 0)).toBeUndefined();
     message(stream, true);
-    expect(stream.take(false)?.end).toBe(BODY_AT + 2 * 103);
+    expect(stream.take(false, 0, 0)?.end).toBe(BODY_AT + 2 * 103);
     message(stream, false);
-    expect(stream.take(true)).toBeDefined();
+    expect(stream.take(true, 0, 0)).toBeDefined();
   });
 });
