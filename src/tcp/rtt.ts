@@ -19,18 +19,21 @@ const STALL: Micros = 50 * MILLISECOND;
 /** An echo this old, in ms, is nobody's round trip. */
 const MAX_ECHO = 600_000;
 
-export const rttState = (): RttState => ({
-  srtt: 0,
-  mdev: 0,
-  mdevMax: 0,
-  rttvar: 0,
-  windowEnd: 0,
-  min: NEVER,
-  minAt: 0,
-  rto: INITIAL_RTO,
-  timedEnd: -1,
-  timedAt: 0,
-});
+/** A class: objects of a literal are made for whole numbers each time, and made anew when they get the first fraction. */
+class Rtt implements RttState {
+  srtt = 0;
+  mdev = 0;
+  mdevMax = 0;
+  rttvar = 0;
+  windowEnd = 0;
+  min = NEVER;
+  minAt = 0;
+  rto = INITIAL_RTO;
+  timedEnd = -1;
+  timedAt = 0;
+}
+
+export const rttState = (): RttState => new Rtt();
 
 /**
  * Takes one sample (RFC 6298, 2.2 and 2.3). The variation is the largest of a round trip and decays from one to
