@@ -25,9 +25,13 @@ const BREATHS = 4;
  * set an earlier timer.
  */
 const ATTENTION: Micros = 20 * MILLISECOND;
-/** A host that has not waited so long for so much time has no time to spare. */
-const REST: Micros = MILLISECOND / 10;
+/**
+ * A host is busy that for so long has not waited this long and then found so few frames at the most. (Who finds more
+ * than that did not rest, but waited for its turn on a processor.)
+ */
 const BUSY_AFTER: Micros = 2 * MILLISECOND;
+const REST: Micros = MILLISECOND / 10;
+const FEW = 3;
 
 /** What sees IP frames before the stack does. True: consumed. */
 export interface FastPath {
@@ -131,9 +135,13 @@ export class Host {
   /** Breathes until `stop`. */
   async run(): Promise<void> {
     let busy = 0;
+    let waited = false;
     this.#restedAt = this.clock.now();
     while (!this.#stopped) {
-      if (this.breath() > 0) {
+      const frames = this.breath();
+      if (waited && frames <= FEW) this.#restedAt = this.clock.now();
+      waited = false;
+      if (frames > 0) {
         if (++busy < BREATHS) continue;
         busy = 0;
       } else {
@@ -142,8 +150,7 @@ export class Host {
         const wait = Math.min(this.nextAt - before, ATTENTION);
         if (wait > 0) {
           await this.link.wait(wait);
-          const now = this.clock.now();
-          if (now - before > REST) this.#restedAt = now;
+          waited = this.clock.now() - before > REST;
         }
       }
       await new Promise(setImmediate);

@@ -403,7 +403,7 @@ export class ProxyMember {
   }
 
   #flush(now: Micros): void {
-    this.splices.splicer.flush();
+    this.splices.splicer.flush(now);
     this.splices.splicer.run(now);
     this.#drain?.step(now);
     const { stallAlarm } = this;

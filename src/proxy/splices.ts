@@ -340,6 +340,7 @@ export class Splices implements RecordSource {
       table,
       network: host.ip,
       gathers: true,
+      isBusy: () => host.isBusy,
       counters: this.passed,
       lingerMillis,
       idleMillis,

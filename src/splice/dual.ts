@@ -35,9 +35,9 @@ export class DualSplicer {
   }
 
   /** At the end of every breath. */
-  flush(): void {
-    this.ipv4.flush();
-    this.ipv6.flush();
+  flush(now: Micros): void {
+    this.ipv4.flush(now);
+    this.ipv6.flush(now);
   }
 
   run(now: Micros): void {

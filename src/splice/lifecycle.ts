@@ -108,12 +108,20 @@ export class Lifecycle {
     this.#seen = options.table.seen;
   }
 
-  /** True if the segment acknowledges what none before it did. Ask before `track`. */
-  acknowledgesNews(slot: number, direction: number, segment: Segment): boolean {
+  /**
+   * Bytes that the segment acknowledges and none before it did; 0 if that is not known. Ask before `track`. The first
+   * acknowledgment that is seen of a sender acknowledges one at least if it leaves nothing open: then it is none that
+   * its receiver would count as a duplicate (RFC 5681, section 2).
+   */
+  newlyAcknowledged(slot: number, direction: number, segment: Segment): number {
     const words = this.#words;
     const at = slot * this.#slotWords + this.#seen;
-    const known = (words[at + STATUS] & (s.ACKED_KNOWN << (1 - direction))) !== 0;
-    return known && ((segment.ack - words[at + ACKED + 1 - direction]) | 0) > 0;
+    const other = 1 - direction;
+    const status = words[at + STATUS];
+    if ((status & (s.ACKED_KNOWN << other)) !== 0)
+      return (segment.ack - words[at + ACKED + other]) | 0;
+    const isSent = (status & (s.NEXT_KNOWN << other)) !== 0;
+    return isSent && ((segment.ack - words[at + NEXT + other]) | 0) === 0 ? 1 : 0;
   }
 
   /** Notes a segment that was translated. */

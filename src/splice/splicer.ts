@@ -1,6 +1,7 @@
 // The fast path: a packet of a spliced flow comes in, is translated in place, and goes out.
-import type { Micros } from '../env/clock.ts';
-import type { Address } from '../ip/address.ts';
+import { MILLISECOND, type Micros, NEVER } from '../env/clock.ts';
+import { type Address, fromIpv4 } from '../ip/address.ts';
+import { readIpv6 } from '../ip/intern.ts';
 import { type Hop, NO_HOP } from '../ip/neighbours.ts';
 import { Frame } from '../link/frame.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -47,6 +48,14 @@ const SOURCE6_WORD = (NETWORK_AT + ipv6.SOURCE_AT) >> 2;
 const NEXT_HEADER_AT = NETWORK_AT + ipv6.NEXT_HEADER_AT;
 const HOP_LIMIT_AT = NETWORK_AT + ipv6.HOP_LIMIT_AT;
 
+/**
+ * A server acknowledges a short request at once, and repeats that with its answer, often within a millisecond. Who has
+ * no time to spare waits so long for the answer, and sends one packet less: far below what receivers take to
+ * acknowledge (RFC 9293, 3.8.6.3).
+ */
+const SHORT_REQUEST = 1_500;
+const PATIENCE: Micros = MILLISECOND;
+
 /** Instead of a flow: nothing of ours, or done with. */
 const NONE = -1;
 const CONSUMED = -2;
@@ -88,6 +97,8 @@ export interface SplicerOptions extends Omit<LifecycleOptions, 'probe'> {
    * end of every breath. False when absent.
    */
   readonly gathers?: boolean;
+  /** Whether there is more than enough to do, so that acknowledgments of short requests may wait longer; not if absent. */
+  readonly isBusy?: () => boolean;
   /** Where to count; its fields are only added to. */
   readonly counters?: SplicerCounters;
 }
@@ -117,6 +128,10 @@ export class Splicer {
   readonly #network: SpliceNetwork;
   readonly #segment = new segments.Segment();
   readonly #held: HeldAcknowledgments | undefined;
+  /** Those of short requests, and when they go at the latest. */
+  readonly #patient: HeldAcknowledgments | undefined;
+  #patientUntil: Micros = NEVER;
+  readonly #isBusy: () => boolean;
   readonly #slotWords: number;
   /** Where the next hops of the first slot lie. */
   readonly #hop: number;
@@ -140,7 +155,9 @@ export class Splicer {
     this.counters = options.counters ?? splicerCounters();
     if (options.gathers === true) {
       this.#held = new HeldAcknowledgments((frame, flow) => this.#send(frame, flow >> 1, flow & 1));
+      this.#patient = new HeldAcknowledgments((frame) => this.#sendLate(frame));
     }
+    this.#isBusy = options.isBusy ?? (() => false);
     this.lifecycle = new Lifecycle({
       ...options,
       probe: (slot, direction, reset) => {
@@ -158,12 +175,15 @@ export class Splicer {
 
   /** When `run` has something to do. */
   get nextAt(): Micros {
-    return Math.min(this.lifecycle.nextAt, this.resumer.nextAt);
+    return Math.min(this.lifecycle.nextAt, this.resumer.nextAt, this.#patientUntil);
   }
 
-  /** Sends the acknowledgments that waited for the end of the breath. */
-  flush(): void {
+  /** Sends the acknowledgments that waited for the end of the breath, and those that waited long enough. */
+  flush(now: Micros): void {
     this.#held?.flush();
+    if (this.#patientUntil === NEVER || (now < this.#patientUntil && this.#isBusy())) return;
+    this.#patientUntil = NEVER;
+    this.#patient?.flush();
   }
 
   /** Looks after records that linger and flows that are silent; once a breath, or at `nextAt`. */
@@ -218,14 +238,12 @@ export class Splicer {
       this.counters.bytesToClient += total;
     }
     const news =
-      this.#held !== undefined && this.lifecycle.acknowledgesNews(slot, direction, segment);
+      this.#held === undefined ? 0 : this.lifecycle.newlyAcknowledged(slot, direction, segment);
     this.lifecycle.track(slot, direction, segment, now);
     if (this.resumer.isActive) {
       this.resumer.note(slot, direction, view.getUint16(segment.at + tcp.WINDOW_AT), now);
     }
-    if (this.#held === undefined || !this.#gather(this.#held, flow, news, frame)) {
-      this.#send(frame, slot, direction);
-    }
+    if (!this.#gather(flow, news, frame, now)) this.#send(frame, slot, direction);
     return true;
   }
 
@@ -283,17 +301,31 @@ export class Splicer {
     return this.table.find(key, 0);
   }
 
-  /** Keeps an acknowledgment back, or makes way for what goes out now. True if the frame was kept. */
-  #gather(held: HeldAcknowledgments, flow: number, news: boolean, frame: Frame): boolean {
+  /**
+   * Keeps an acknowledgment back, or makes way for what goes out now.
+   * @param news bytes that it acknowledges and none before it did
+   * @returns true if the frame was kept
+   */
+  #gather(flow: number, news: number, frame: Frame, now: Micros): boolean {
+    const held = this.#held;
+    const patient = this.#patient;
+    if (held === undefined || patient === undefined) return false;
     const segment = this.#segment;
-    if (news && isPureAcknowledgment(frame, segment, frame.end)) {
-      if (held.hold(flow, segment.ack, frame)) this.counters.acknowledgmentsLeftOut++;
+    const { ack, flags } = segment;
+    const isPure = news > 0 && isPureAcknowledgment(frame, segment, frame.end);
+    // A duplicate of what is held must not take its place: its receiver counts them.
+    const carries = segment.at + segment.headerLength < frame.end || (flags & FIN) !== 0;
+    const repeats = isPure || (carries && (flags & (ACK | RST)) === ACK);
+    if (this.#patientUntil !== NEVER && patient.give(flow, repeats, ack)) {
+      this.counters.acknowledgmentsLeftOut++;
+    }
+    if (isPure) {
+      const waits = (flow & 1) !== TO_BACKEND && news <= SHORT_REQUEST && this.#isBusy();
+      if (waits && this.#patientUntil === NEVER) this.#patientUntil = now + PATIENCE;
+      if ((waits ? patient : held).hold(flow, ack, frame)) this.counters.acknowledgmentsLeftOut++;
       return true;
     }
-    // A duplicate of what is held must not take its place: its receiver counts them.
-    const carries = segment.at + segment.headerLength < frame.end || (segment.flags & FIN) !== 0;
-    const repeats = carries && (segment.flags & (ACK | RST)) === ACK;
-    if (held.give(flow, repeats, segment.ack)) this.counters.acknowledgmentsLeftOut++;
+    if (held.give(flow, repeats, ack)) this.counters.acknowledgmentsLeftOut++;
     return false;
   }
 
@@ -313,6 +345,16 @@ export class Splicer {
   #send(frame: Frame, slot: number, direction: number): void {
     const hop = this.table.words[slot * this.#slotWords + this.#hop + direction] >>> 0;
     if (!this.#network.transmit(frame, hop)) this.#resolve(frame, slot, direction);
+  }
+
+  /** Sends what waited longer than a breath: its flow may be over, and another have its slot. */
+  #sendLate(frame: Frame): void {
+    const { view } = frame;
+    const destination = this.#isIpv6
+      ? readIpv6(view, NETWORK_AT + ipv6.DESTINATION_AT)
+      : fromIpv4(ipv4.destination(view, NETWORK_AT));
+    const hop = this.#network.resolve(destination);
+    if (hop === NO_HOP || !this.#network.transmit(frame, hop)) this.counters.noRoute++;
   }
 
   /** Sends it by a next hop that is looked up again. */

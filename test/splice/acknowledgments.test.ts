@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { MILLISECOND } from '../../src/env/clock.ts';
+import { formatAddress } from '../../src/ip/address.ts';
 import * as tcp from '../../src/wire/tcp.ts';
 import { ANSWER, PACKET, type Packet, RECORD } from './packets.ts';
 import { Testbed } from './testbed.ts';
@@ -17,7 +19,7 @@ function bed(): Testbed {
   // Both directions have been heard.
   made.handle({ ...ANSWER, flags: tcp.ACK });
   made.handle(acknowledge(0));
-  made.splicer.flush();
+  made.splicer.flush(made.now);
   made.sent.length = 0;
   return made;
 }
@@ -32,16 +34,16 @@ describe('an acknowledgment of something new', () => {
     const made = bed();
     expect(made.handle(acknowledge(100))).toBe(true);
     expect(made.sent).toHaveLength(0);
-    made.splicer.flush();
+    made.splicer.flush(made.now);
     expect(made.sent).toHaveLength(1);
-    made.splicer.flush();
+    made.splicer.flush(made.now);
     expect(made.sent).toHaveLength(1);
   });
 
   test('is left out when a later one follows', () => {
     const made = bed();
     for (const ack of [100, 200, 300]) made.handle(acknowledge(ack));
-    made.splicer.flush();
+    made.splicer.flush(made.now);
     expect(made.sent).toHaveLength(1);
     expect(made.splicer.counters.acknowledgmentsLeftOut).toBe(2);
   });
@@ -51,7 +53,7 @@ describe('an acknowledgment of something new', () => {
       const made = bed();
       made.handle(acknowledge(100));
       made.handle(acknowledge(100, more));
-      made.splicer.flush();
+      made.splicer.flush(made.now);
       expect(made.sent).toHaveLength(1);
       expect(made.header().flags).toBe(more.flags ?? tcp.ACK);
     }
@@ -64,7 +66,7 @@ describe('what its receiver counts passes as it comes', () => {
     made.handle(acknowledge(100));
     made.handle(acknowledge(100));
     made.handle(acknowledge(100));
-    made.splicer.flush();
+    made.splicer.flush(made.now);
     expect(acks(made)).toEqual([0, 0, 0]);
   });
 
@@ -72,7 +74,7 @@ describe('what its receiver counts passes as it comes', () => {
     const made = bed();
     made.handle(acknowledge(200));
     made.handle(acknowledge(100));
-    made.splicer.flush();
+    made.splicer.flush(made.now);
     expect(acks(made)).toEqual([0, -100]);
   });
 
@@ -80,7 +82,7 @@ describe('what its receiver counts passes as it comes', () => {
     const made = bed();
     made.handle(acknowledge(200));
     made.handle(acknowledge(100, { payload: [1] }));
-    made.splicer.flush();
+    made.splicer.flush(made.now);
     expect(acks(made)).toEqual([0, -100]);
   });
 
@@ -88,9 +90,76 @@ describe('what its receiver counts passes as it comes', () => {
     const made = bed();
     made.handle(acknowledge(100));
     made.handle(acknowledge(100, { flags: tcp.ACK | tcp.RST }));
-    made.splicer.flush();
+    made.splicer.flush(made.now);
     expect(made.sent).toHaveLength(2);
     expect(made.header(1).flags & tcp.RST).not.toBe(0);
+  });
+});
+
+describe('the acknowledgment of a short request, by who has no time to spare', () => {
+  /** The backend acknowledges `ack` bytes of what the client said. */
+  const answer = (ack: number, more: Partial<Packet> = {}): Packet => ({
+    ...ANSWER,
+    flags: tcp.ACK,
+    ack: (ANSWER.ack + ack) >>> 0,
+    ...more,
+  });
+  function busyBed(): { made: Testbed; time: { toSpare: boolean } } {
+    const time = { toSpare: false };
+    const made = new Testbed({ gathers: true, isBusy: () => !time.toSpare });
+    made.insert();
+    made.handle(acknowledge(0));
+    made.handle(answer(0));
+    made.splicer.flush(made.now);
+    made.splicer.run(made.now);
+    made.sent.length = 0;
+    return { made, time };
+  }
+
+  test('waits for the answer', () => {
+    const { made } = busyBed();
+    made.handle(answer(60));
+    made.splicer.flush(made.now);
+    expect(made.sent).toHaveLength(0);
+    made.handle(answer(60, { payload: [1, 2, 3] }));
+    made.now += 2 * MILLISECOND;
+    made.splicer.flush(made.now);
+    expect(made.sent).toHaveLength(1);
+    expect(made.splicer.counters.acknowledgmentsLeftOut).toBe(1);
+    expect(made.splicer.nextAt).toBeGreaterThan(made.now);
+  });
+
+  test('waits for a millisecond, also when its flow is over by then', () => {
+    const { made } = busyBed();
+    made.handle(answer(60));
+    expect(made.splicer.nextAt).toBe(made.now + MILLISECOND);
+    made.table.remove(0);
+    made.now += MILLISECOND - 1;
+    made.splicer.flush(made.now);
+    expect(made.sent).toHaveLength(0);
+    made.now += 1;
+    made.splicer.flush(made.now);
+    expect(made.sent).toHaveLength(1);
+    expect(made.resolved.at(-1)).toBe(formatAddress(RECORD.client.address));
+  });
+
+  test('goes at once when there is time again', () => {
+    const { made, time } = busyBed();
+    made.handle(answer(60));
+    time.toSpare = true;
+    made.splicer.flush(made.now);
+    expect(made.sent).toHaveLength(1);
+  });
+
+  test('goes before a duplicate, and is repeated by one of more', () => {
+    const { made } = busyBed();
+    made.handle(answer(60));
+    made.handle(answer(60));
+    expect(made.sent).toHaveLength(2);
+    made.handle(answer(100));
+    made.handle(answer(5_000));
+    made.splicer.flush(made.now);
+    expect(made.sent).toHaveLength(3);
   });
 });
 
@@ -103,9 +172,9 @@ test('flows that share a place do not disturb each other', () => {
     made.table.insert({ ...RECORD, client, source }, made.now);
     made.handle({ ...acknowledge(0), fromPort: port });
   }
-  made.splicer.flush();
+  made.splicer.flush(made.now);
   const before = made.sent.length;
   for (const port of ports) made.handle({ ...acknowledge(50), fromPort: port });
-  made.splicer.flush();
+  made.splicer.flush(made.now);
   expect(made.sent.length - before).toBe(ports.length);
 });
