@@ -141,7 +141,7 @@ export class Proposals {
       const state = this.#arena.state(place);
       // Who counts a proposal settled that we defer went on without us, and will say so.
       if (state === DEFERRED) return;
-      if (state === DELETED) this.#retry(messages.flowOfKey(this.#take(place)));
+      if (state === DELETED) this.#forgetDeletion(place);
       else this.#stabilize(place);
     }
   }
@@ -244,14 +244,24 @@ export class Proposals {
       }
       other = next;
     }
-    const flow = this.#arena.size > 0 ? record.slice(0, length) : undefined;
+    const flow = this.#isAnyDeferred ? record.slice(0, length) : undefined;
     if (!this.#finish(place, true)) this.#events.stable(owner, record);
     if (flow !== undefined) this.#retry(flow);
   }
 
+  #forgetDeletion(place: number): void {
+    // Hardly ever is anything deferred, and then nobody need know of which flow this was.
+    if (this.#isAnyDeferred) this.#retry(messages.flowOfKey(this.#take(place)));
+    else this.#arena.remove(place);
+  }
+
+  get #isAnyDeferred(): boolean {
+    return this.#arena.count(DEFERRED) > 0;
+  }
+
   /** Looks again at what was deferred for a flow. */
   #retry(flow: Uint8Array): void {
-    if (this.#arena.size === 0) return;
+    if (!this.#isAnyDeferred) return;
     for (let place = this.#arena.first(flow, flow.length); place >= 0; ) {
       const next = this.#arena.next(place, flow, flow.length);
       if (this.#arena.state(place) === DEFERRED) {

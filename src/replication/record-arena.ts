@@ -19,6 +19,8 @@ export class RecordArena {
   #owners = new Uint8Array(FIRST_CAPACITY);
   #ranks = new Uint8Array(FIRST_CAPACITY);
   #states = new Uint8Array(FIRST_CAPACITY);
+  /** Places in use by state. */
+  readonly #counts = new Uint32Array(256);
   #tickets = new Uint32Array(FIRST_CAPACITY);
   #datagrams = new Uint32Array(FIRST_CAPACITY);
   #serials = new Float64Array(FIRST_CAPACITY);
@@ -86,6 +88,7 @@ export class RecordArena {
     this.#owners[place] = owner;
     this.#ranks[place] = rank;
     this.#states[place] = state;
+    this.#counts[state]++;
     this.#tickets[place] = ticket;
     this.#datagrams[place] = 0;
     this.#serials[place] = ++this.#serial;
@@ -100,6 +103,7 @@ export class RecordArena {
   }
 
   remove(place: number): void {
+    this.#counts[this.#states[place]]--;
     if (this.#flowLengths[place] > 0) this.#unlink(place);
     const owner = this.#owners[place];
     const older = this.#older[place];
@@ -116,6 +120,7 @@ export class RecordArena {
 
   clear(): void {
     this.#size = this.#high = 0;
+    this.#counts.fill(0);
     this.#free = NONE;
     this.#buckets.fill(NONE);
     this.#oldestOf.fill(NONE);
@@ -168,7 +173,14 @@ export class RecordArena {
     return this.#states[place];
   }
 
+  /** How many places are in this state, a number below 256. */
+  count(state: number): number {
+    return this.#counts[state];
+  }
+
   setState(place: number, state: number): void {
+    this.#counts[this.#states[place]]--;
+    this.#counts[state]++;
     this.#states[place] = state;
   }
 
