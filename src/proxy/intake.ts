@@ -126,7 +126,7 @@ export class Intake implements ConnectionHandler {
       this.#backend = undefined;
     }
     this.#dropBackend();
-    this.#finish();
+    this.#finish(true);
     this.client.detach();
   }
 
@@ -339,9 +339,10 @@ export class Intake implements ConnectionHandler {
     backend.abort();
   }
 
-  #finish(): void {
+  #finish(isYielded = false): void {
     this.#phase = 'over';
     this.client.stack.timers.remove(this.#timer);
+    if (!isYielded) this.#service.settled(this.client);
     this.#service.ended(this);
   }
 }

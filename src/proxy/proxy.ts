@@ -19,6 +19,7 @@ import { Cookies } from '../tcp/cookie.ts';
 import type { SipKey } from '../tcp/siphash.ts';
 import { keyFromSecret } from '../tcp/stack.ts';
 import { type Mac, parseMac } from '../wire/ethernet.ts';
+import { Answers } from './answers.ts';
 import { type MemberConfig, memberConfig, type ProxyConfig } from './config.ts';
 import { Dialer, millis } from './dialer.ts';
 import { Drain, type DrainOutcome } from './drain.ts';
@@ -54,6 +55,8 @@ export class ProxyMember {
   readonly holdings: Holdings;
   /** Passes on what is another member's to answer; undefined where there is no other. */
   forwarder: Forwarder | undefined;
+  /** What answers SYNs where the server speaks first. */
+  readonly answers: Answers;
   /** Connections of clients that end at this member. */
   readonly pins: Pins;
   /** Where records are kept beside the mesh; undefined if nowhere. */
@@ -121,6 +124,13 @@ export class ProxyMember {
       },
       replicator: () => this.#replicator,
     });
+    this.answers = new Answers({
+      host: this.host,
+      replicator: () => this.#replicator,
+      hasRecord: (flow) => this.splices.has(flow),
+      serviceAt: (virtual) => this.#serviceAt(virtual),
+      seed: this.host.tcp.flowSeed,
+    });
     const context: ServiceContext = {
       host: this.host,
       dialer: new Dialer({ stack: this.host.tcp, sources, isFree }),
@@ -128,6 +138,7 @@ export class ProxyMember {
       replicator: () => this.#replicator,
       cookies: this.#cookies,
       pins: this.pins,
+      answers: this.answers,
       pools: this.pools,
       heads: this.heads,
       idleTimeout: millis(config.splice.idleTimeoutMs),
@@ -296,6 +307,7 @@ export class ProxyMember {
         delete: (_from, key) => this.splices.delete(key),
         seen: (message) => this.splices.sightings.hear(message),
         orphan: (head) => this.#adopt(replicator, head),
+        abandoned: (handshakes) => this.answers.adopt(handshakes),
         // Who leaves must not take back what another has adopted.
         view: () => {
           if (replicator.state === ACTIVE) this.holdings.announceAgain();
@@ -412,6 +424,7 @@ export class ProxyMember {
       replicator.flush(now);
       stallAlarm.look(replicator.lag(now), replicator.unacked, now);
     }
+    this.answers.flush(now);
     const { nextAt } = this.splices.splicer;
     if (nextAt !== NEVER) this.host.timers.set(this.#spliceTimer, nextAt);
   }

@@ -16,6 +16,7 @@ import { FlowMap } from '../tcp/demux.ts';
 import type { Listener, Recalled } from '../tcp/listener.ts';
 import type { Segment } from '../tcp/segment.ts';
 import { advance, distance } from '../tcp/sequence.ts';
+import type { Answers } from './answers.ts';
 import type { ServiceConfig } from './config.ts';
 import { type Dial, type Dialer, type DialOptions, millis } from './dialer.ts';
 import { noteFacts, recallFacts } from './head-facts.ts';
@@ -34,6 +35,8 @@ export interface ServiceContext {
   readonly replicator: () => Replicator | undefined;
   readonly cookies: Cookies;
   readonly pins: Pins;
+  /** Answers SYNs where clients may wait for the server to speak. */
+  readonly answers: Answers;
   readonly pools: ReadonlyMap<string, { readonly pool: Pool; readonly connectTimeout: Micros }>;
   /** Request heads by result. */
   readonly heads: Record<string, number>;
@@ -144,10 +147,11 @@ export class Service {
 
   /** Takes clients from now on. */
   open(): void {
-    const { host, cookies, counters } = this.#context;
+    const { host, cookies, counters, answers } = this.#context;
     this.#listener ??= host.tcp.listen({
       local: this.#local,
       cookies,
+      syns: this.isOpaque ? answers : undefined,
       hold: true,
       offer: () => this.#offer(),
       recall: (segment) => this.#recall(segment),
@@ -199,6 +203,16 @@ export class Service {
     if (client !== undefined && recalled !== undefined) {
       this.#listener?.resume(client, recalled, now);
     }
+  }
+
+  /** Answers a SYN that was taken here or at another member. */
+  answer(segment: Segment, iss: number, now: Micros): void {
+    this.#listener?.answer(segment, iss, now);
+  }
+
+  /** A client is served, or gone: its SYN need not be answered again. */
+  settled(client: Connection): void {
+    if (this.isOpaque) this.#context.answers.end(flowOf(client.remote, client.local));
   }
 
   /** True if clients reach this service at `virtual`. */

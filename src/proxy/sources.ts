@@ -160,6 +160,7 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
         replication: { ...proxy.replicator?.counters },
         store: { ...proxy.keeper?.counters },
         proxy: eventsOf(proxy),
+        handshakes: { ...proxy.answers.counters },
         forwarder: {
           ...proxy.forwarder?.counters,
           ...proxy.pins.counters,

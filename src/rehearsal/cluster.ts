@@ -27,6 +27,8 @@ export interface Station {
   /** Whether the process is there, and whether it runs. */
   isRunning: boolean;
   isPaused: boolean;
+  /** How often something was done to it that it may not survive. */
+  disturbances: number;
 }
 
 /** Sees every segment before it is on the wire. */
@@ -105,6 +107,7 @@ export class SimulatedCluster {
   crash(station: Station): void {
     if (station.isPaused) this.resume(station);
     station.isRunning = false;
+    station.disturbances++;
     this.#timeline.say(station.name, () => '*** is killed');
     this.#stationOf.delete(station.port);
     this.simulation.remove(station.member.host);
@@ -113,6 +116,7 @@ export class SimulatedCluster {
   /** As SIGSTOP does it: what comes meanwhile waits. */
   pause(station: Station): void {
     station.isPaused = true;
+    station.disturbances++;
     this.#timeline.say(station.name, () => '*** is stopped');
     this.simulation.pause(station.member.host);
   }
@@ -125,12 +129,15 @@ export class SimulatedCluster {
 
   plug(station: Station, plugged: boolean): void {
     station.port.plugged = plugged;
+    station.disturbances++;
     this.#timeline.say(station.name, () => (plugged ? '*** is plugged in' : '*** is unplugged'));
   }
 
   /** Loses all that `from` sends to `to`, until it is mended as often as it was cut. */
   cut(from: Station, to: Station, cut: boolean): void {
     this.#cuts[from.id * this.stations.length + to.id] += cut ? 1 : -1;
+    from.disturbances++;
+    to.disturbances++;
     this.#timeline.say(from.name, () => `*** ${cut ? 'cannot reach' : 'reaches'} ${to.name}`);
   }
 
@@ -142,7 +149,14 @@ export class SimulatedCluster {
 
   #station(id: number): Station {
     const port = this.#port(this.plan.offload);
-    const seat = { id, name: site.MEMBERS[id], port, isRunning: true, isPaused: false };
+    const seat = {
+      id,
+      name: site.MEMBERS[id],
+      port,
+      isRunning: true,
+      isPaused: false,
+      disturbances: 0,
+    };
     // A member's wiretap needs its station, and the station its member.
     const station: Station = Object.assign(seat, { member: undefined as unknown as ProxyMember });
     station.member = this.#member(station, port);

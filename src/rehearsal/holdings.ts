@@ -24,6 +24,12 @@ export function loggedBytes({ member }: Station, client: Endpoint, virtual: Endp
   return member.replicator?.heads.get(keyBytes.subarray(0, length))?.bytes.length ?? -1;
 }
 
+/** True if a member has answered a client's SYN, or was told by another that it would, and nobody serves it yet. */
+export function knowsHandshake({ member }: Station, client: Endpoint, virtual: Endpoint): boolean {
+  const flow = keyBytes.subarray(0, writeFlow(key, 0, client, virtual));
+  return member.answers.has(flow) || (member.replicator?.handshakes.has(flow) ?? false);
+}
+
 /**
  * True if a member has the record by which a client's packets go to a backend from a source, or has accepted it
  * and waits to hear that all have.

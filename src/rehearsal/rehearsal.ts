@@ -133,6 +133,7 @@ class Rehearsal {
     });
     simulation.onEvent = () => {
       schedule.step();
+      watch.lookForWitnesses();
       if (simulation.events % LOOK_EVERY === 0) watch.compareTables();
     };
     const isDone = (): boolean => {
@@ -156,6 +157,10 @@ class Rehearsal {
       const { client } = talk;
       const { script } = client;
       if (client.faults.length > 0) this.#watch.accuse(client.faults[0], talk);
+      const witness = client.unheard ? this.#watch.witnesses.undisturbed(talk) : undefined;
+      if (witness !== undefined && !talk.isTorn) {
+        this.#watch.accuse(`the client is not greeted, though ${witness} knows of it`, talk);
+      }
       if (talk.isTorn || client.left) continue;
       const far = `after ${client.heard} of ${script.down.length} bytes`;
       if (!client.closed) {

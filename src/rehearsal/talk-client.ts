@@ -8,8 +8,8 @@ import type { TcpError } from '../tcp/errors.ts';
 import { GREETING, mismatch, type Script } from './talk.ts';
 
 /**
- * A client that waits for a greeting has said nothing that it would repeat: if its last ACK got lost, nobody
- * knows of it, and it gives up after this time, as people do.
+ * A client that waits for a greeting has said nothing that it would repeat: if nobody knows of it any more, it gives up
+ * after this time, as people do.
  */
 const PATIENCE: Micros = 8 * SECOND;
 

@@ -18,6 +18,7 @@ import { hostNumber } from './site.ts';
 import type { TalkClient } from './talk-client.ts';
 import type { Timeline } from './timeline.ts';
 import type { Seen } from './wiretap.ts';
+import { Witnesses } from './witnesses.ts';
 
 /** A connection from a member to a backend on behalf of a client. */
 interface Way {
@@ -74,6 +75,8 @@ export interface Violation {
 
 export class Watch implements Observer {
   readonly talks: Talk[] = [];
+  /** Who knew of clients that wait for the server to speak. */
+  readonly witnesses = new Witnesses();
   /** The first violation. */
   violation: Violation | undefined;
   /** Set when there is a cluster to look at. */
@@ -173,6 +176,12 @@ export class Watch implements Observer {
 
   #reach(talk: Talk, moment: Moment): void {
     if (talk.moments[moment] < 0) talk.moments[moment] = this.#steps();
+  }
+
+  /** Looks who knows of clients that nobody has greeted yet. */
+  lookForWitnesses(): void {
+    const { stations } = this.cluster ?? { stations: [] };
+    for (const talk of this.talks) this.witnesses.look(talk, stations);
   }
 
   /** Looks at all tables. */

@@ -44,6 +44,9 @@ export interface ReplicationCounters {
   deletesIn: number;
   headsOut: number;
   headsIn: number;
+  /** SYNs that the others were told of, and told. */
+  synsOut: number;
+  synsIn: number;
   /** Heads refused because a member's share of the log is full. */
   headsRefused: number;
   snapshotRecordsOut: number;
@@ -92,6 +95,8 @@ export const replicationCounters = (): ReplicationCounters => ({
   deletesIn: 0,
   headsOut: 0,
   headsIn: 0,
+  synsOut: 0,
+  synsIn: 0,
   headsRefused: 0,
   snapshotRecordsOut: 0,
   snapshotRecordsIn: 0,

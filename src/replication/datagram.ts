@@ -14,6 +14,8 @@ export class Datagram {
   ticket = 0;
   /** True if somebody waits for a message in it to be acknowledged. */
   awaited = false;
+  /** True if it must not wait for an acknowledgment of those before it. */
+  urgent = false;
   /** When it was sent last. */
   sentAt: Micros = 0;
   /** How often it was sent. */
@@ -25,6 +27,7 @@ export class Datagram {
     this.end = BODY_AT;
     this.ticket = 0;
     this.awaited = false;
+    this.urgent = false;
     this.sends = 0;
     this.held = false;
   }

@@ -7,7 +7,7 @@ import type { Incarnation } from './incarnation.ts';
 /** UDP payload that fits an MTU of 1,500 without fragments, over IPv6 and over IPv4. */
 export const MAX_PAYLOAD = 1_452;
 export const MAGIC = 0x5375;
-export const VERSION = 3;
+export const VERSION = 4;
 export const TAG_BYTES = 16;
 
 /** The part in clear: magic, version, sender, cluster, the sender's incarnation, the datagram's number. */

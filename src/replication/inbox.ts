@@ -17,6 +17,10 @@ export interface InboxEvents {
   delete(from: number, ticket: number, key: Uint8Array): void;
   /** A peer saw something of a flow. */
   seen(message: Uint8Array): void;
+  /** A peer answers a SYN, which its message tells: its payload, at `at`. */
+  syn(from: number, view: DataView, at: number, length: number): void;
+  /** A peer's head is not needed any more: the client is served, or gone. */
+  dropped(flow: Uint8Array): void;
   /** A member that joins wants the table. */
   requested(peer: Peer, id: number): void;
   /** More happened during our join than can be remembered: it must begin again. */
@@ -68,12 +72,19 @@ export class Inbox {
         case messages.SEEN:
           this.#events.seen(bytes.subarray(payload, messages.messageEnd(view, at)));
           break;
+        case messages.SYN:
+          this.#counters.synsIn++;
+          this.#events.syn(peer.id, view, payload, messages.payloadLength(view, at));
+          break;
         case messages.HEAD:
           this.#logHead(peer, datagram, at, now);
           break;
-        case messages.HEAD_DROP:
-          this.#heads.drop(bytes.subarray(payload, messages.messageEnd(view, at)), peer.id);
+        case messages.HEAD_DROP: {
+          const flow = bytes.subarray(payload, messages.messageEnd(view, at));
+          this.#heads.drop(flow, peer.id);
+          this.#events.dropped(flow);
           break;
+        }
         case messages.SNAPSHOT_REQUEST:
           this.#events.requested(peer, messages.snapshotId(view, at));
           break;

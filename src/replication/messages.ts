@@ -38,6 +38,10 @@ export const flowOfKey = (key: Uint8Array): Uint8Array => key.subarray(0, key.le
 /** The most that may be said of a handshake beside a logged head. */
 export const MAX_FACTS = 64;
 
+/** A TCP header with all its options (RFC 9293, 3.1). */
+const MIN_TCP_HEADER = 20;
+const MAX_TCP_HEADER = 60;
+
 /** Type and length. */
 export const MESSAGE_HEADER = 3;
 /** The highest rank of a proposal. */
@@ -59,12 +63,16 @@ export const SNAPSHOT_RECORD = 22;
 export const SNAPSHOT_END = 23;
 export const WITHDRAW = 24;
 export const SEEN = 25;
+export const SYN = 26;
 
 /** Lists of ids in a heartbeat. */
 const HEARTBEAT_LISTS = 3;
 /** HEAD: length of the flow (1), of the facts (1), offset (4), flow, facts, bytes of the head. */
 const HEAD_FIXED = 6;
 const MAX_FLOW_BYTES = MAX_KEY_BYTES - EPOCH_BYTES;
+/** SYN: the number of our SYN-ACK (4), length of the flow (1), flow, the client's TCP header. */
+const SYN_FIXED = 5;
+export const MAX_SYN_BYTES = SYN_FIXED + MAX_FLOW_BYTES + MAX_TCP_HEADER;
 /** Bytes of a head that one message carries beside a flow and facts of any length. */
 export const MAX_HEAD_CHUNK = MAX_BODY - MESSAGE_HEADER - HEAD_FIXED - MAX_FLOW_BYTES - MAX_FACTS;
 
@@ -123,6 +131,8 @@ function isValidMessage(view: DataView, at: number, end: number): boolean {
       );
     case HEAD_DROP:
       return isFlowLength(length);
+    case SYN:
+      return length >= SYN_FIXED && isSyn(view, payloadAt(at), length);
     case SNAPSHOT_REQUEST:
     case SNAPSHOT_BEGIN:
       return length === 4;
@@ -140,6 +150,14 @@ function isValidHeartbeat(view: DataView, at: number, end: number): boolean {
     next += 1 + view.getUint8(next);
   }
   return next === end;
+}
+
+/** True if what follows the flow of a SYN has the length of a TCP header. */
+function isSyn(view: DataView, at: number, length: number): boolean {
+  const flow = synFlowLength(view, at);
+  const header = length - SYN_FIXED - flow;
+  const fits = header >= MIN_TCP_HEADER && header <= MAX_TCP_HEADER && header % 4 === 0;
+  return fits && isFlowLength(flow);
 }
 
 /** Whether the payload begins with a ticket. */
@@ -187,6 +205,21 @@ export const headFactsAt = (view: DataView, at: number): number =>
 export const headBytesAt = (view: DataView, at: number): number =>
   headFactsAt(view, at) + headFactsLength(view, at);
 
+// SYN, by where its payload starts, for it is kept as it came.
+/** The initial sequence number of our answer. */
+export const synNumber = (view: DataView, at: number): number => view.getUint32(at);
+export const synFlowLength = (view: DataView, at: number): number => view.getUint8(at + 4);
+export const synFlowAt = (at: number): number => at + SYN_FIXED;
+/** The client's TCP header: the rest of the payload. */
+export const synHeaderAt = (view: DataView, at: number): number =>
+  synFlowAt(at) + synFlowLength(view, at);
+
+/** Begins the payload of a SYN whose flow and TCP header stand where they belong. */
+export function writeSynStart(view: DataView, number: number, flowLength: number): void {
+  view.setUint32(0, number);
+  view.setUint8(4, flowLength);
+}
+
 export const snapshotId = (view: DataView, at: number): number => view.getUint32(payloadAt(at));
 export const snapshotCount = (view: DataView, at: number): number =>
   view.getUint32(payloadAt(at) + 4);
@@ -200,7 +233,7 @@ function begin(datagram: Datagram, type: number, length: number): number {
   return payloadAt(at);
 }
 
-/** A message whose payload is the first `length` bytes of `payload`: SNAPSHOT_RECORD, WITHDRAW, HEAD_DROP. */
+/** A message whose payload is the first `length` bytes of `payload`: SNAPSHOT_RECORD, WITHDRAW, HEAD_DROP, SYN. */
 export function writeBytes(
   datagram: Datagram,
   type: number,

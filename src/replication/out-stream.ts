@@ -97,7 +97,7 @@ export class OutStream {
   /**
    * The next datagram to be sent for the first time, if the window is open for it. One that is not full
    * waits for company while another is in flight, and for `pace` after the last such: the more there is to do, the
-   * more each carries. One that nobody waits for goes when `all` do.
+   * more each carries. One that is urgent waits for `pace` alone, and one that nobody waits for goes when `all` do.
    */
   take(all: boolean, pace: Micros, now: Micros): Datagram | undefined {
     const datagram = this.#ring[this.#next % CAPACITY];
@@ -114,8 +114,9 @@ export class OutStream {
   /** When the next datagram to be sent, which is not full, need not wait any more; `NEVER` if that is not known. */
   partAt(pace: Micros): Micros {
     const datagram = this.#ring[this.#open % CAPACITY];
-    const isUrgent = datagram?.awaited === true && this.inFlight === 0 && this.#next === this.#open;
-    return isUrgent ? this.#partAt + pace : NEVER;
+    if (datagram === undefined || this.#next !== this.#open) return NEVER;
+    const goes = datagram.urgent || (datagram.awaited && this.inFlight === 0);
+    return goes ? this.#partAt + pace : NEVER;
   }
 
   /**

@@ -9,6 +9,9 @@ import * as messages from './messages.ts';
 import type { Peer } from './peer.ts';
 import { type Done, Pending } from './pending.ts';
 
+/** Datagrams that may wait for a peer when it is told of a SYN: a flood must not make it look slow. */
+const MAX_BACKLOG = 16;
+
 export class Outbox {
   readonly latency: LatencyHistogram = latencyHistogram();
   readonly #peers: readonly Peer[];
@@ -107,6 +110,17 @@ export class Outbox {
       if (peer.isUp && !writeHead(peer, flow, facts, offset, bytes, ticket)) this.#slow.push(peer);
     }
     this.#dropSlow();
+  }
+
+  /** Tells all that are up of a SYN, and at once, unless this member has no time to spare; but not who is behind. */
+  sendSyn(syn: Uint8Array): void {
+    for (const { isUp, outgoing } of this.#peers) {
+      if (!isUp || outgoing.backlog > MAX_BACKLOG) continue;
+      const datagram = outgoing.room(syn.length, false);
+      if (datagram === undefined) continue;
+      messages.writeBytes(datagram, messages.SYN, syn, syn.length);
+      datagram.urgent = true;
+    }
   }
 
   /**

@@ -13,6 +13,8 @@ import {
   replicationCounters,
 } from './counters.ts';
 import type { Datagram } from './datagram.ts';
+import { HandshakeLog } from './handshake-log.ts';
+import type { Handshakes } from './handshakes.ts';
 import { type Head, HeadLog } from './heads.ts';
 import { Inbox } from './inbox.ts';
 import { type Incarnation, newIncarnation } from './incarnation.ts';
@@ -20,6 +22,7 @@ import { Joiner } from './joiner.ts';
 import { ACTIVE, JOINING, LEAVING, type Member, type MemberState } from './member.ts';
 import { Membership } from './membership.ts';
 import { Mesh } from './mesh.ts';
+import { flowLengthOf } from './messages.ts';
 import { Patiences } from './patience.ts';
 import type { Peer, PeerStatus } from './peer.ts';
 import type { Done } from './pending.ts';
@@ -86,6 +89,11 @@ export interface ReplicatorEvents {
   seen(message: Uint8Array): void;
   /** The owner of `head` is gone. Go on with it: `logHead` makes this member its owner. May come again. */
   orphan(head: Head): void;
+  /**
+   * The member that began these handshakes is gone: answer again those whose clients nobody knows. Its records
+   * and heads come first.
+   */
+  abandoned(handshakes: Handshakes): void;
   /** Called after addresses were claimed and released for it. */
   view(view: View): void;
   /**
@@ -115,6 +123,8 @@ export interface PeerReport {
 export class Replicator {
   readonly counters: ReplicationCounters = replicationCounters();
   readonly heads: HeadLog = new HeadLog();
+  /** Of the other members. */
+  readonly handshakes: HandshakeLog;
   readonly incarnation: Incarnation;
   readonly #options: ReplicatorOptions;
   readonly #events: ReplicatorEvents;
@@ -162,14 +172,18 @@ export class Replicator {
     });
     const { table } = options;
     const seed = random.uint32();
-    const { heads, counters } = this;
+    this.handshakes = new HandshakeLog(seed);
+    const { heads, counters, handshakes } = this;
     const { peers } = this.#mesh;
     this.#commits = new Commits(
       { peers, self, heads, table, counters, clock, seed },
       {
         standsAgainst: (record) => events.standsAgainst(record),
         prevails: (first, second) => events.prevails(first, second),
-        accepted: (from, record) => events.proposed(from, record),
+        accepted: (from, record) => {
+          handshakes.end(record.subarray(0, flowLengthOf(record.length)));
+          events.proposed(from, record);
+        },
         stable: (from, record) => {
           this.#inbox.touch(from, record);
           events.insert(from, record);
@@ -212,6 +226,8 @@ export class Replicator {
           events.delete(from, key);
         },
         seen: (message) => events.seen(message),
+        syn: (from, view, at, length) => handshakes.begin(from, view, at, length, clock.now()),
+        dropped: (flow) => handshakes.end(flow),
         requested: (peer, id) => this.#requested(peer, id),
         overrun: () => this.#fenced(this.incarnation),
       },
@@ -342,6 +358,16 @@ export class Replicator {
     this.#commits.dropHead(flow);
   }
 
+  /**
+   * Tells every member that is up that a SYN will be answered: the payload of the message (`messages.ts`). It goes out
+   * when this breath ends; in a few milliseconds if this member has no time to spare; and not to those who are behind.
+   */
+  tellSyn(syn: Uint8Array): void {
+    if (this.#mesh.closed) return;
+    this.counters.synsOut++;
+    this.#commits.outbox.sendSyn(syn);
+  }
+
   /** Tells every member that is up what was seen of a flow: the key of its record, and 9 bytes. */
   tell(message: Uint8Array): void {
     this.#commits.tell(message);
@@ -432,11 +458,20 @@ export class Replicator {
     this.#offerOrphans();
   }
 
-  /** Who was to go on with a head may be gone before it has. */
+  /** Who was to go on with a head, or a handshake, may be gone before it has. */
   #offerOrphans(): void {
     const { self } = this.#options;
     for (const head of this.heads.orphans()) {
       if (this.adopterOf(head) === self) this.#events.orphan(head);
+    }
+    this.#offerHandshakes();
+  }
+
+  #offerHandshakes(): void {
+    const { self, clock } = this.#options;
+    const { active } = this.currentView;
+    for (const handshakes of this.handshakes.takeFor(self, active, clock.now())) {
+      this.#events.abandoned(handshakes);
     }
   }
 
@@ -453,6 +488,7 @@ export class Replicator {
     this.#inbox.down(peer);
     this.#commits.down(peer, this.#membership.state !== JOINING, now);
     this.heads.bereave(peer.id, now);
+    this.handshakes.bereave(peer.id, now);
     this.#offerOrphans();
   }
 
@@ -465,6 +501,7 @@ export class Replicator {
     if (now - this.#sweptAt < SECOND) return;
     this.#sweptAt = now;
     this.heads.dropOlder(now - HEAD_AGE, now - ORPHAN_AGE);
+    this.#offerHandshakes();
   }
 
   #fenced(floor: Incarnation): void {

@@ -32,6 +32,8 @@ export interface ListenOptions {
   cookieKey?: SipKey | undefined;
   /** The same for a member of a cluster, instead of a key: what all its listeners share. */
   cookies?: Cookies | undefined;
+  /** Who has SYNs answered; they are at once when absent. Only with `cookies`. */
+  syns?: SynTaker | undefined;
   /**
    * What SYN-ACKs offer; asked for each, since all but the window scale may change. The stack's own offer
    * when absent.
@@ -46,6 +48,14 @@ export interface ListenOptions {
   recall?: ((segment: Segment) => Recalled | undefined) | undefined;
   /** Gives a new connection its handler. */
   accept: (connection: Connection) => ConnectionHandler;
+}
+
+/** Sees to it that the SYNs of a stateless listener are answered. */
+export interface SynTaker {
+  /** A SYN, which `Listener.answer` is to answer with this initial number. */
+  onSyn(segment: Segment, iss: number): void;
+  /** A reset that belongs to no connection: the answer to an answer, perhaps. */
+  onReset(segment: Segment): void;
 }
 
 /** A connection as another member left it. */
@@ -96,7 +106,10 @@ export class Listener {
    * @param iss with which a new connection must begin, if one in TIME-WAIT was between the same ends
    */
   receive(segment: Segment, now: Micros, iss?: number): boolean {
-    if (segment.has(tcp.RST)) return true;
+    if (segment.has(tcp.RST)) {
+      this.options.syns?.onReset(segment);
+      return true;
+    }
     if (segment.has(tcp.SYN)) {
       if (segment.has(tcp.ACK)) return false;
       // A SYN may carry data, which is not taken before the handshake is complete, and a FIN, which is
@@ -110,19 +123,31 @@ export class Listener {
     return cookies !== undefined && this.#completed(segment, cookies, now);
   }
 
+  /** Answers a SYN that this listener had somebody take, now or before, here or at another member. */
+  answer(segment: Segment, iss: number, now: Micros): void {
+    if (!this.#closed) this.#answerStateless(segment, this.#offerTo(segment), iss, now);
+  }
+
+  #offerTo({ packet }: Segment): Offer {
+    const { offer, settings } = this.options;
+    return offer?.() ?? this.#stack.offerFor(packet.source, settings);
+  }
+
   #syn(segment: Segment, iss: number | undefined, now: Micros): void {
     const stack = this.#stack;
-    const { settings } = this.options;
-    const offer = this.options.offer?.() ?? stack.offerFor(segment.packet.source, settings);
+    const { settings, syns } = this.options;
     if (this.#cookies !== undefined) {
-      this.#answerStateless(segment, offer, this.#cookies, now);
+      const cookie = this.#cookieFor(segment, this.#cookies);
+      if (syns === undefined) this.answer(segment, cookie, now);
+      else syns.onSyn(segment, cookie);
       return;
     }
+    const offer = this.#offerTo(segment);
     if (this.#halfOpen >= (this.options.backlog ?? DEFAULT_BACKLOG)) {
       stack.counters.backlogOverflows++;
       this.#overflowedAt = now;
       this.#reserve ??= new Cookies([stack.newKey()]);
-      this.#answerStateless(segment, offer, this.#reserve, now);
+      this.#answerStateless(segment, offer, this.#cookieFor(segment, this.#reserve), now);
       return;
     }
     const local = { address: segment.packet.destination, port: segment.destinationPort };
@@ -152,13 +177,17 @@ export class Listener {
     openPassively(connection, segment, now);
   }
 
+  #cookieFor(segment: Segment, cookies: Cookies): number {
+    const mss = segment.options.mss || 536;
+    return cookies.issue(flowOf(segment), segment.seq, mss, this.#stack.clock.wall());
+  }
+
   /** Answers a SYN and forgets it (RFC 4987, section 3.6). */
-  #answerStateless(segment: Segment, offer: Offer, cookies: Cookies, now: Micros): void {
+  #answerStateless(segment: Segment, offer: Offer, iss: number, now: Micros): void {
     const stack = this.#stack;
     const { packet, options } = segment;
     const { view } = stack.frame;
     const at = stack.ip.payloadAt(packet.source);
-    const iss = cookies.issue(flowOf(segment), segment.seq, options.mss || 536, stack.clock.wall());
     // Scale and SACK can only be remembered in the timestamp that the client echoes.
     const timestamps = offer.timestamps && options.hasTimestamps;
     const remembered: CookieOptions = {
@@ -216,8 +245,7 @@ export class Listener {
     const remote = { address: packet.source, port: segment.sourcePort };
     // What is offered may have changed since the SYN: what the client shows of it counts.
     const { settings } = this.options;
-    const current = this.options.offer?.() ?? stack.offerFor(packet.source, settings);
-    const { mss: offeredMss, windowScale } = current;
+    const { mss: offeredMss, windowScale } = this.#offerTo(segment);
     const offer: Offer = {
       mss: offeredMss,
       windowScale,

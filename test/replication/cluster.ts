@@ -4,6 +4,7 @@ import { MILLISECOND } from '../../src/env/clock.ts';
 import { silentLogger } from '../../src/env/logger.ts';
 import { Timers } from '../../src/env/timers.ts';
 import { fromIpv4 } from '../../src/ip/address.ts';
+import type { Handshakes } from '../../src/replication/handshakes.ts';
 import type { Head } from '../../src/replication/heads.ts';
 import type { Incarnation } from '../../src/replication/incarnation.ts';
 import { type Member, memberList } from '../../src/replication/member.ts';
@@ -130,6 +131,7 @@ export class SimMember {
   held = new Set<number>();
   views: View[] = [];
   orphans: Head[] = [];
+  abandoned: Handshakes[] = [];
   fences: Incarnation[] = [];
   /** Records that were proposed to this member. */
   readonly seen = new Set<string>();
@@ -271,6 +273,7 @@ export class SimMember {
       },
       seen: () => {},
       orphan: (head) => this.orphans.push(head),
+      abandoned: (handshakes) => this.abandoned.push(handshakes),
       view: (view) => this.views.push(view),
       returned: () => {
         this.log.push('returned');

@@ -259,6 +259,18 @@ describe('a datagram that is not full', () => {
     expect(stream.take(false, 4 * MS, 1)).toBeUndefined();
   });
 
+  test('does not wait for acknowledgments if it is urgent, but for the pace', () => {
+    const stream = new OutStream(new DatagramPool());
+    message(stream, true);
+    expect(stream.take(false, 0, 0)).toBeDefined();
+    message(stream, false);
+    const datagram = stream.room(10, false);
+    if (datagram !== undefined) datagram.urgent = true;
+    expect(stream.partAt(4 * MS)).toBe(4 * MS);
+    expect(stream.take(false, 4 * MS, 3 * MS)).toBeUndefined();
+    expect(stream.take(false, 0, 3 * MS)).toBe(datagram);
+  });
+
   test('waits until all are sent if nobody waits for it', () => {
     const stream = new OutStream(new DatagramPool());
     message(stream, false);

@@ -1,7 +1,22 @@
 // The stateless handshake: nothing is remembered until the ACK proves itself.
 import { expect, test } from 'vitest';
+import { Packet } from '../../src/ip/packet.ts';
+import { Frame } from '../../src/link/frame.ts';
+import { Segment } from '../../src/tcp/segment.ts';
+import { advance } from '../../src/tcp/sequence.ts';
 import { keyFromSecret } from '../../src/tcp/stack.ts';
-import { ACK, DATA, FIN, Harness, type HarnessOptions, MSS, RST, SYN } from './harness.ts';
+import {
+  ACK,
+  DATA,
+  FIN,
+  Harness,
+  type HarnessOptions,
+  MSS,
+  OURS,
+  PEER,
+  RST,
+  SYN,
+} from './harness.ts';
 
 const cookieKey = keyFromSecret('secret', 'cookie');
 
@@ -123,6 +138,40 @@ test('another member with the same key takes the ACK', () => {
   second.iss = first.iss;
   second.at(30, { ...DATA, data: 'hello', timestamps: [1_030, 64] });
   second.expectEvents('accept', 'connect', 'readable').expect({ ...ACK, ack: 5 });
+});
+
+test('SYNs that somebody takes are answered when that one says so, with the same number each time', () => {
+  const taken: number[] = [];
+  const resets: number[] = [];
+  const t = new Harness();
+  const syns = {
+    onSyn: (_: Segment, iss: number) => taken.push(iss),
+    onReset: ({ seq }: Segment) => resets.push(seq),
+  };
+  const listener = t.host.tcp.listen({ local: OURS, cookieKey, syns, accept: () => t.handler });
+  t.iss = -1;
+  t.at(0, SYN).expect();
+  t.at(1, { ...RST, seq: 0 }).expect();
+  const [iss] = taken;
+  expect([taken.length, resets]).toEqual([1, [advance(t.irs, 1)]]);
+  const segment = new Segment(new Packet(new Frame(0)));
+  segment.packet.source = PEER.address;
+  segment.packet.destination = OURS.address;
+  segment.sourcePort = PEER.port;
+  segment.destinationPort = OURS.port;
+  segment.seq = t.irs;
+  for (const now of [2, 60_000]) {
+    t.at(now);
+    listener.answer(segment, iss, t.clock.now());
+    const [answer] = t.sent();
+    expect(answer).toMatchObject({ flags: 'SA', ack: 0 });
+    expect((answer.seq ?? 0) >>> 0).toBe(iss);
+  }
+  t.iss = iss;
+  t.at(60_050, { ...ACK, ack: 0 }).expectEvents('connect');
+  listener.close();
+  listener.answer(segment, iss, t.clock.now());
+  t.expect();
 });
 
 test('a held connection acknowledges nothing but the SYN', () => {
