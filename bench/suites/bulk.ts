@@ -30,7 +30,7 @@ export const bulk: Suite = {
     tcp(effort, 1, true),
     tcp(effort, 1, false),
     tcp(effort, 8, true),
-    tcp(effort, 8, false),
+    ...(effort.quick ? [] : [tcp(effort, 8, false)]),
     http(effort),
   ],
 };

@@ -18,9 +18,8 @@ export const spliceVsRelay: Suite = {
   stage: contest,
   cases: (effort) => [
     bulk(effort, true),
-    bulk(effort, false),
     requests(effort, true),
-    requests(effort, false),
+    ...(effort.quick ? [] : [bulk(effort, false), requests(effort, false)]),
   ],
 };
 
