@@ -4,7 +4,10 @@ import type { Case, Effort, Metric, Suite } from '../harness/suite.ts';
 import { iperf3 } from '../load/iperf3.ts';
 import { wrk } from '../load/wrk.ts';
 
-export const THROUGHPUT: Metric = { name: 'throughput', unit: 'Gbit/s', better: 'higher' };
+export const THROUGHPUT: Metric = {
+  ...{ name: 'throughput', meaning: 'what arrived at the receiver' },
+  ...{ unit: 'Gbit/s', better: 'higher' },
+};
 
 const TCP = [
   'direct',

@@ -74,17 +74,19 @@ export const failover: Suite = {
   summary:
     "The client's pause when its proxy is killed, paused, unplugged or drained, and where its time goes",
   explanation:
-    'Streams pass when the serving proxy fails, again and again. Light streams, all at once: 20 kB every 5 ms to the client and from it ' +
-    '("paced"), 200 bytes every 5 ms ("small segments"), and a request of one byte, 1,000 bytes of answer and 5 ms of rest ("requests"); beside ' +
-    'them new connections are opened one after the other. Bulk: one stream in each direction as fast as they go, both at once. Every byte is ' +
-    'checked. suture-1 is a cluster of two behind one next hop, suture-sprayed one of three over which the router sprays packet by packet. ' +
-    "The parts of a gap follow each other: detection, adoption, and retransmission, which is the two ends' part and depends on the kind of stream: " +
-    'a request that was under way alone waits for its timer of 200 ms. A gap may exceed the sum of its parts if a second silence is ' +
-    'longer, or fall short of it while buffers behind the proxy are not empty. A drain is told: it has no detection, and what counts as ' +
-    'its gap is the longest silence of each stream from then on, of which 5 ms are the own rhythm of all but bulk. ' +
+    'Streams pass when the serving proxy fails, again and again; every byte is checked.\n\n' +
+    '- Light streams, all at once: 20 kB every 5 ms to the client and from it ("paced"), 200 bytes every 5 ms ("small segments"), a request ' +
+    'of one byte, 1,000 bytes of answer and 5 ms of rest ("requests"); beside them new connections are opened one after the other. Bulk: one ' +
+    'stream in each direction as fast as they go, both at once.\n' +
+    '- suture-1 is a cluster of two behind one next hop, suture-sprayed one of three over which the router sprays packet by packet. ' +
     'HAProxy with keepalived (VRRP version 3, advertisements every 100 ms) keeps no connection: there every stream breaks, which is ' +
     'counted. kill and pause befall the HAProxy process, which keepalived notices at once or by asking every second; drain is the orderly ' +
-    'stop of keepalived.',
+    'stop of keepalived.\n' +
+    "- The parts of a gap follow each other: detection, adoption, and retransmission, which is the two ends' part and depends on the kind of stream: " +
+    'a request that was under way alone waits for its timer of 200 ms. A gap may exceed the sum of its parts, if a second silence is ' +
+    'longer, or fall short of it: buffers behind the proxy are not empty at once, and of sprayed packets two thirds go another way.\n' +
+    '- A drain is told: it has no detection, and what counts as its gap is the longest silence of each stream from then on, of which 5 ms ' +
+    'are the own rhythm of all but bulk.',
   stage,
   cases: (effort) =>
     effort.quick
