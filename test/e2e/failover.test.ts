@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { below, seededRandom } from '../../src/env/random.ts';
 import type { FaultVerb } from '../../src/lab/event.ts';
+import { findProgram } from '../../src/lab/find-program.ts';
 import { program, TestLab, topology, whyNoCluster } from './cluster.ts';
 import type { TrafficReport } from './programs/traffic.ts';
 
@@ -49,6 +50,12 @@ describe.skipIf(why !== undefined)('failures of the proxy that serves', () => {
     return JSON.parse(lines[1] ?? '{}') as TrafficReport;
   }
 
+  const bothServe = async (): Promise<void> => {
+    for (const name of ['a', 'b']) {
+      await expect.poll(() => lab.health(name), { timeout: 20_000 }).toBe('ok');
+    }
+  };
+
   const failures: readonly (readonly [string, FaultVerb, FaultVerb])[] = [
     ['a', 'kill', 'restart'],
     ['b', 'pause', 'resume'],
@@ -56,9 +63,7 @@ describe.skipIf(why !== undefined)('failures of the proxy that serves', () => {
   ];
   for (const [round, [member, ...verbs]] of failures.entries()) {
     test(`round ${round + 1}, ${verbs[0]} ${member}: no client notices more than a pause`, async () => {
-      for (const name of ['a', 'b']) {
-        await expect.poll(() => lab.health(name), { timeout: 20_000 }).toBe('ok');
-      }
+      await bothServe();
       const before = await resets();
       const survivor = member === 'a' ? 'b' : 'a';
       const adoptions = async () =>
@@ -72,4 +77,25 @@ describe.skipIf(why !== undefined)('failures of the proxy that serves', () => {
       expect(await resets()).toEqual(before);
     });
   }
+
+  // The last one: the member stays dead.
+  const needsNft = test.skipIf(findProgram('nft') === undefined);
+  needsNft(
+    'a client that waits for the server, and whose ACK is lost with its member, is greeted',
+    async () => {
+      await bothServe();
+      await lab.run('router', ['ip', 'route', 'replace', '10.0.0.100', 'via', '10.1.0.11']);
+      const before = await resets();
+      // The first ACK goes nowhere, all that follow pass.
+      const rule = 'tcp dport 25 tcp flags & (syn | ack) == ack numgen inc mod 1000000 0 drop';
+      const chain = 'add chain ip once out { type filter hook output priority 0; }';
+      await lab.run('client', ['nft', `add table ip once; ${chain}; add rule ip once out ${rule}`]);
+      const heard = lab.talk({ port: 25, steps: [{ heard: 10 }], end: 'end' });
+      const connections = (): Promise<string> => lab.run('client', ['cat', '/proc/net/tcp']);
+      await expect.poll(connections, { timeout: 20_000 }).toMatch(/ 6400000A:0019 01 /);
+      await lab.lab.fail('kill', 'a');
+      expect((await heard).text).toMatch(/^220 ready\n/);
+      expect(await resets()).toEqual(before);
+    },
+  );
 });
