@@ -17,6 +17,9 @@ const ASKS = 0x10;
 /** It is not at the member that answers. */
 const HEARD = 0x20;
 
+/** It is told since somebody joins: packets need not go by way of several members. */
+const SHOWN = 0x40;
+
 /** How long other members are told, after a packet that passed by way of a member that is not its flow's home. */
 const SPREAD: Micros = 60 * SECOND;
 
@@ -73,6 +76,14 @@ export class Sightings {
     }
   }
 
+  /** Tells what is known of a flow's end: a member that joins has got its record alone. */
+  show(splicer: Splicer, slot: number): void {
+    const facts = splicer.lifecycle.facts(slot);
+    if (facts === 0) return;
+    splicer.table.copyRecord(slot, this.#record, 0);
+    this.#send(splicer, slot, facts | SHOWN);
+  }
+
   /** Takes what another member told; of a flow that is not here, or not the same any more, nothing. */
   hear(message: Uint8Array): void {
     const keyBytes = message.length - SEEN_BYTES;
@@ -95,7 +106,7 @@ export class Sightings {
       this.#send(splicer, slot, lifecycle.facts(slot) | HEARD);
     }
     if ((flags & FACTS_MASK) === 0) return;
-    this.expect(now);
+    if ((flags & SHOWN) === 0) this.expect(now);
     const ends = [view.getUint32(keyBytes + 1), view.getUint32(keyBytes + 5)] as const;
     lifecycle.learn(slot, flags & FACTS_MASK, ...ends, now);
   }

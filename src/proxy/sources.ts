@@ -156,6 +156,7 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
           acknowledgmentsLeftOut: passed.acknowledgmentsLeftOut,
           errorsTranslated: passed.errorsTranslated,
           extensionHeaders: passed.extensionHeaders,
+          synsChallenged: passed.synsChallenged,
         },
         replication: { ...proxy.replicator?.counters },
         store: { ...proxy.keeper?.counters },

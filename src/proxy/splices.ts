@@ -319,6 +319,16 @@ export class Splices implements RecordSource {
     return writeKey(view, 0, form, key);
   }
 
+  /** What was seen of a flow is no part of its record. */
+  shown(record: Uint8Array): void {
+    const form = formOfRecord(record.length);
+    if (form === undefined) return;
+    const splicer = this.splicer.of(form);
+    this.#record.set(record);
+    const slot = this.#find(form, 0);
+    if (slot >= 0) this.sightings.show(splicer, slot);
+  }
+
   /**
    * A later connection between the same ends must win over what a member may still hold of an earlier one: so
    * epochs are the time, and grow even if the clocks of two members differ.
@@ -345,7 +355,7 @@ export class Splices implements RecordSource {
       lingerMillis,
       idleMillis,
       isResponsible: (slot) => this.#isOurs(table, slot),
-      onExpire: (slot) => this.#expired(table, slot),
+      onExpire: (slot, atOnce) => this.#expired(table, slot, atOnce),
       onFacts: (slot, facts) => this.sightings.tell(splicer, slot, facts),
       onSilent: (slot) => this.sightings.ask(splicer, slot),
     });
@@ -399,9 +409,11 @@ export class Splices implements RecordSource {
     return this.replicator?.holds(recordHome(this.#view, 0, table.form)) ?? true;
   }
 
-  #expired(table: SpliceTable, slot: number): void {
+  #expired(table: SpliceTable, slot: number, atOnce: boolean): void {
     table.copyRecord(slot, this.#record, 0);
     this.#removeEverywhere(table.form);
+    // If this member dies before the others know, they take the next connection's packets for the last one's.
+    if (atOnce) this.replicator?.confirm(() => {});
   }
 
   /** Tells `done` once every live member has the record, and the store if there is one that answers. */

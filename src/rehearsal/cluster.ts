@@ -2,12 +2,14 @@
 // watched, and what can be done to the members.
 import { MILLISECOND, type Micros, SECOND } from '../env/clock.ts';
 import { chance, type Random, seededRandom } from '../env/random.ts';
+import { Timer } from '../env/timers.ts';
 import { Host } from '../host/host.ts';
 import type { Address } from '../ip/address.ts';
 import type { Frame } from '../link/frame.ts';
 import type { ProxyConfig } from '../proxy/config.ts';
+import type { DrainOutcome } from '../proxy/drain.ts';
 import { ProxyMember } from '../proxy/proxy.ts';
-import { ACTIVE } from '../replication/member.ts';
+import { ACTIVE, LEAVING } from '../replication/member.ts';
 import type { SimulatedPort } from '../sim/network.ts';
 import type { Simulation } from '../sim/simulation.ts';
 import { isMeshFrame } from './mesh-frame.ts';
@@ -29,18 +31,23 @@ export interface Station {
   isPaused: boolean;
   /** How often something was done to it that it may not survive. */
   disturbances: number;
+  /** It was told to leave, and has not yet ended. */
+  isLeaving: boolean;
 }
 
-/** Sees every segment before it is on the wire. */
+/** Sees every segment before it is on the wire, and what became of drains. */
 export interface Observer {
   memberSent(station: Station, segment: Seen): void;
   clientSent(segment: Seen): void;
   backendSent(segment: Seen): void;
+  memberLeft(station: Station, outcome: DrainOutcome): void;
 }
 
 /** Backends and clients do not keep ports of connections that are over for long. */
 const TIME_WAIT: Micros = SECOND;
 const START: Micros = 10 * SECOND;
+/** Between the end of a drain and that of the process, as `suture proxy` has it. */
+const FAREWELL: Micros = 20 * MILLISECOND;
 
 export class SimulatedCluster {
   readonly plan: Plan;
@@ -106,11 +113,32 @@ export class SimulatedCluster {
   /** As SIGKILL does it. */
   crash(station: Station): void {
     if (station.isPaused) this.resume(station);
-    station.isRunning = false;
     station.disturbances++;
     this.#timeline.say(station.name, () => '*** is killed');
-    this.#stationOf.delete(station.port);
-    this.simulation.remove(station.member.host);
+    this.#remove(station);
+  }
+
+  /**
+   * As SIGTERM does it: leaves in order, and then the process ends.
+   * @param limit how long it may finish what it has begun
+   * @param ended called when the process has ended by itself
+   */
+  drain(station: Station, limit: Micros, ended: () => void): void {
+    const { member } = station;
+    const { timers, clock } = member.host;
+    station.isLeaving = true;
+    station.disturbances++;
+    this.#timeline.say(station.name, () => `*** is told to leave within ${limit} us`);
+    const end = new Timer(() => {
+      this.#timeline.say(station.name, () => '*** ends');
+      member.stop();
+      this.#remove(station);
+      ended();
+    });
+    member.drain(limit, (outcome) => {
+      this.#observer.memberLeft(station, outcome);
+      timers.set(end, clock.now() + FAREWELL);
+    });
   }
 
   /** As SIGSTOP does it: what comes meanwhile waits. */
@@ -147,6 +175,13 @@ export class SimulatedCluster {
     return this.#cuts[one.id * count + other.id] + this.#cuts[other.id * count + one.id] > 0;
   }
 
+  #remove(station: Station): void {
+    station.isRunning = false;
+    station.isLeaving = false;
+    this.#stationOf.delete(station.port);
+    this.simulation.remove(station.member.host);
+  }
+
   #station(id: number): Station {
     const port = this.#port(this.plan.offload);
     const seat = {
@@ -155,6 +190,7 @@ export class SimulatedCluster {
       port,
       isRunning: true,
       isPaused: false,
+      isLeaving: false,
       disturbances: 0,
     };
     // A member's wiretap needs its station, and the station its member.
@@ -240,6 +276,6 @@ export const isServing = ({ member }: Station): boolean => member.replicator?.st
 export const isWell = ({ isRunning, isPaused, port }: Station): boolean =>
   isRunning && !isPaused && port.plugged;
 
-/** True if `station` counts `other` among those who serve. */
-export const counts = (station: Station, other: Station): boolean =>
-  station.member.replicator?.currentView.active.includes(other.id) ?? false;
+/** True if a member has a part in what the members agree on: it serves, or finishes what it has begun. */
+export const takesPart = ({ member }: Station): boolean =>
+  member.replicator?.state === ACTIVE || member.replicator?.state === LEAVING;

@@ -4,7 +4,7 @@ import { below, chance, type Random, seededRandom } from '../env/random.ts';
 import type { Conditions } from '../link/channel.ts';
 import type { Family } from './site.ts';
 import type { Exchange, TalkPlan } from './talk.ts';
-import { MOMENTS, type Moment } from './watch.ts';
+import { MOMENTS, type Moment } from './talks.ts';
 
 /**
  * How frames find a member. `arp`: clients and backends follow the addresses that members announce. `flow` and
@@ -14,7 +14,15 @@ import { MOMENTS, type Moment } from './watch.ts';
 export type Spread = 'arp' | 'flow' | 'packet';
 
 /** What can happen to members. */
-export type FaultKind = 'crash' | 'pause' | 'unplug' | 'cut' | 'half-cut' | 'split' | 'noise';
+export type FaultKind =
+  | 'crash'
+  | 'pause'
+  | 'unplug'
+  | 'drain'
+  | 'cut'
+  | 'half-cut'
+  | 'split'
+  | 'noise';
 
 export interface FaultPlan {
   readonly kind: FaultKind;
@@ -28,8 +36,10 @@ export interface FaultPlan {
   readonly home: boolean;
   /** How many members at once. */
   readonly victims: number;
-  /** How long it lasts: until a crashed member starts again, too; -1 for ever. */
+  /** How long it lasts: until a member that crashed or left starts again, too; -1 for ever. */
   readonly span: Micros;
+  /** How long a member that leaves may take to finish what it has begun. */
+  readonly limit: Micros;
 }
 
 export interface MeshPlan {
@@ -56,6 +66,8 @@ export interface Plan {
   readonly faults: readonly FaultPlan[];
 }
 
+/** Talks at most that begin with the ends of earlier ones. */
+const MOST_AGAIN = 3;
 /** Talks begin, and faults that wait for no talk come, within this time. */
 const BUSY: Micros = 1_500 * MILLISECOND;
 
@@ -63,7 +75,7 @@ const BUSY: Micros = 1_500 * MILLISECOND;
 export function drawPlan(seed: number): Plan {
   const random = seededRandom(Math.imul(seed, 0x9e37_79b1) ^ 0x5ca1_ab1e);
   const members = 2 + below(random, 3);
-  const talks = Array.from({ length: 2 + below(random, 5) }, () => drawTalk(random));
+  const talks = drawTalks(random);
   const heartbeatMs = pick(random, [10, 10, 20]);
   return {
     seed,
@@ -109,6 +121,19 @@ function drawMesh(random: Random, members: number): MeshPlan {
   };
 }
 
+function drawTalks(random: Random): TalkPlan[] {
+  const talks = Array.from({ length: 2 + below(random, 5) }, () => drawTalk(random));
+  // Some clients come again with the same ends.
+  const first = talks.length;
+  for (let number = 0; number < talks.length && talks.length < first + MOST_AGAIN; number++) {
+    if (!chance(random, 0.25)) continue;
+    const pause = below(random, pick(random, [2, 20, 3_000]) * MILLISECOND);
+    const { opaque } = talks[number];
+    talks.push({ ...drawTalk(random), opaque, startAt: pause, follows: number });
+  }
+  return talks;
+}
+
 function drawTalk(random: Random): TalkPlan {
   const opaque = chance(random, 0.3);
   const style = below(random, 8);
@@ -125,6 +150,7 @@ function drawTalk(random: Random): TalkPlan {
   return {
     opaque,
     startAt: below(random, BUSY),
+    follows: -1,
     exchanges,
     pipelined: chance(random, 0.2),
     closing: pick(random, ['half', 'client', 'client', 'server']),
@@ -170,6 +196,8 @@ const KINDS: readonly FaultKind[] = [
   'pause',
   'pause',
   'unplug',
+  'drain',
+  'drain',
   'cut',
   'half-cut',
   'split',
@@ -180,7 +208,8 @@ function drawFaults(random: Random, talks: number): FaultPlan[] {
   if (chance(random, 0.08)) return [];
   return Array.from({ length: 1 + below(random, 4) }, () => {
     const kind = pick(random, KINDS);
-    const forever = kind === 'crash' && chance(random, 0.5);
+    const forever =
+      (kind === 'crash' && chance(random, 0.5)) || (kind === 'drain' && chance(random, 0.2));
     return {
       kind,
       talk: chance(random, 0.7) ? below(random, talks) : -1,
@@ -191,6 +220,7 @@ function drawFaults(random: Random, talks: number): FaultPlan[] {
       home: chance(random, 0.5),
       victims: chance(random, 0.2) ? 2 : 1,
       span: forever ? -1 : 1_000 + below(random, chance(random, 0.5) ? 90_000 : 900_000),
+      limit: chance(random, 0.7) ? 10 * SECOND : below(random, SECOND),
     };
   });
 }

@@ -10,6 +10,7 @@ import * as site from './site.ts';
 import { Script } from './talk.ts';
 import { TalkClient } from './talk-client.ts';
 import { TalkServer } from './talk-server.ts';
+import { isVoid, type Talk } from './talks.ts';
 import { Timeline } from './timeline.ts';
 import { type Violation, Watch } from './watch.ts';
 
@@ -42,7 +43,8 @@ export interface RehearsalOptions {
 const PATIENCE: Micros = 60 * SECOND;
 /** And all members must agree on who lives, and have forgotten everything. */
 const HEALING: Micros = 10 * SECOND;
-const FORGETTING: Micros = 60 * SECOND;
+/** Longer than the longest timeout, which what is torn may wait for. */
+const FORGETTING: Micros = 90 * SECOND;
 const MAX_EVENTS = 4_000_000;
 const LONGEST: Micros = 600 * SECOND;
 const FIRST_PORT = 40_000;
@@ -63,6 +65,8 @@ class Rehearsal {
   readonly #watch: Watch;
   readonly #cluster: SimulatedCluster;
   readonly #servers: readonly TalkServer[];
+  /** By the numbers of their scripts. */
+  readonly #clients: TalkClient[] = [];
   readonly #schedule: Schedule;
   /** Timers that a member has when nobody has said anything yet. */
   readonly #idleTimers: number;
@@ -82,7 +86,11 @@ class Rehearsal {
     this.#idleTimers = Math.max(...armed);
     const scripts = plan.talks.map((talk, number) => new Script(number, talk));
     this.#servers = this.#listen(scripts);
-    for (const script of scripts) this.#watch.add(this.#client(script));
+    for (const script of scripts) {
+      const client = this.#client(script);
+      this.#clients.push(client);
+      this.#watch.add(client);
+    }
     this.#schedule = new Schedule(this.#cluster, plan.faults, this.#watch.talks);
   }
 
@@ -113,11 +121,14 @@ class Rehearsal {
 
   #client(script: Script): TalkClient {
     const { clients, virtual } = this.#cluster;
-    const index = script.number % clients.length;
+    const { follows, opaque } = script.plan;
+    const previous = follows < 0 ? undefined : this.#clients[follows];
+    const place = previous === undefined ? script.number : previous.local.port - FIRST_PORT;
+    const index = place % clients.length;
     const address = site.hostAddress(site.CLIENT + index, this.#plan.family);
-    const local = { address, port: FIRST_PORT + script.number };
-    const port = script.plan.opaque ? site.MAIL_PORT : site.WEB_PORT;
-    return new TalkClient(clients[index], script, local, { address: virtual, port });
+    const local = { address, port: FIRST_PORT + place };
+    const remote = { address: virtual, port: opaque ? site.MAIL_PORT : site.WEB_PORT };
+    return new TalkClient(clients[index], script, local, remote, previous);
   }
 
   /** Until all clients are done, or should be. */
@@ -136,17 +147,25 @@ class Rehearsal {
       watch.lookForWitnesses();
       if (simulation.events % LOOK_EVERY === 0) watch.compareTables();
     };
+    // Talks that had begun when the deadline was set: who begins later gets as long.
+    let patient = 0;
     const isDone = (): boolean => {
       if (watch.violation !== undefined) return true;
-      if (schedule.isOver && this.#deadline === NEVER) {
-        const begun = watch.talks.every(({ moments }) => moments.begun >= 0);
-        if (begun) this.#deadline = simulation.clock.now() + PATIENCE;
+      const begun = this.#clients.filter((client) => client.begun).length;
+      if (schedule.isOver && begun > patient) {
+        patient = begun;
+        this.#deadline = simulation.clock.now() + PATIENCE;
       }
       if (simulation.clock.now() > this.#deadline) return true;
-      return schedule.isOver && watch.talks.every(({ client }) => client.closed);
+      // One that is torn may hang until somebody's timeout.
+      const isOver = (talk: Talk): boolean => talk.client.closed || talk.isTorn || isVoid(talk);
+      return schedule.isOver && watch.talks.every(isOver);
     };
     const end = simulation.runUntil(isDone, { maxEvents: MAX_EVENTS, maxTime: LONGEST });
-    if (end !== 'met') watch.accuse(`the run has no end (${end})`);
+    for (const client of this.#clients) client.cancel();
+    if (end === 'met') return;
+    this.#checkEnds();
+    watch.accuse(`the run has no end (${end})`);
   }
 
   /** What clients and backends heard, and how it ended. */
@@ -161,7 +180,7 @@ class Rehearsal {
       if (witness !== undefined && !talk.isTorn) {
         this.#watch.accuse(`the client is not greeted, though ${witness} knows of it`, talk);
       }
-      if (talk.isTorn || client.left) continue;
+      if (talk.isTorn || client.left || isVoid(talk)) continue;
       const far = `after ${client.heard} of ${script.down.length} bytes`;
       if (!client.closed) {
         this.#watch.accuse(`the client hangs (${client.connection?.state}) ${far}`, talk);

@@ -2,13 +2,13 @@
 //
 // A fault that takes members away waits until it leaves one that is well and *up to date*: it serves, and every
 // other member that serves has it among those whom it tells all, so that nothing was promised without it. A member
-// that was killed starts again only when its cable is good: who starts where it reaches nobody takes itself for the
+// that was killed, or has left, starts again only when its cable is good: who starts where it reaches nobody takes itself for the
 // only one.
 import { MILLISECOND, type Micros, NEVER } from '../env/clock.ts';
-import { isServing, isWell, type SimulatedCluster, type Station } from './cluster.ts';
+import { isServing, isWell, type SimulatedCluster, type Station, takesPart } from './cluster.ts';
 import { replicates } from './holdings.ts';
 import type { FaultPlan } from './plan.ts';
-import type { Talk } from './watch.ts';
+import { isVoid, type Talk } from './talks.ts';
 
 /** A fault that must wait is tried again after this time, and given up after so many attempts. */
 const AGAIN: Micros = 20 * MILLISECOND;
@@ -44,7 +44,11 @@ export class Schedule {
 
   /** True once nothing more breaks, and all is mended that is to be. */
   get isOver(): boolean {
-    return this.#waiting.length === 0 && this.#endings.length === 0;
+    return (
+      this.#waiting.length === 0 &&
+      this.#endings.length === 0 &&
+      this.#cluster.stations.every(({ isLeaving }) => !isLeaving)
+    );
   }
 
   /** When the next fault begins or ends that the clock alone decides on. */
@@ -78,7 +82,7 @@ export class Schedule {
     const talk = this.#talks[plan.talk];
     const then = talk.moments[plan.moment];
     // A moment that a talk does not reach any more is as good as its end.
-    if (then < 0) return talk.client.closed;
+    if (then < 0) return talk.client.closed || isVoid(talk);
     return this.#cluster.simulation.events >= then + plan.events;
   }
 
@@ -106,6 +110,8 @@ export class Schedule {
       case 'pause':
       case 'unplug':
         return this.#takeAway(plan);
+      case 'drain':
+        return this.#sendAway(plan);
       case 'cut':
       case 'half-cut':
       case 'split':
@@ -115,12 +121,17 @@ export class Schedule {
     }
   }
 
-  #takeAway({ kind, talk, home, whom, victims, span }: FaultPlan): boolean {
-    const well = this.#cluster.stations.filter(isWell);
+  /** Those whom it may befall, the chosen one first; empty if that one is not among them. */
+  #choose({ talk, home, whom }: FaultPlan, among: readonly Station[]): readonly Station[] {
     const dialer = home && talk >= 0 ? this.#talks[talk].dialer : undefined;
-    const first = dialer === undefined ? whom % Math.max(well.length, 1) : well.indexOf(dialer);
-    if (first < 0) return true;
-    const chosen = [...well.slice(first), ...well.slice(0, first)];
+    const first = dialer === undefined ? whom % Math.max(among.length, 1) : among.indexOf(dialer);
+    return first < 0 ? [] : [...among.slice(first), ...among.slice(0, first)];
+  }
+
+  #takeAway(plan: FaultPlan): boolean {
+    const { kind, victims, span } = plan;
+    const chosen = this.#choose(plan, this.#cluster.stations.filter(isWell));
+    if (chosen.length === 0) return true;
     // Two at once, if that leaves one; else one.
     for (let count = Math.min(victims, chosen.length); count > 0; count--) {
       const gone = chosen.slice(0, count);
@@ -129,6 +140,20 @@ export class Schedule {
       return true;
     }
     return false;
+  }
+
+  #sendAway(plan: FaultPlan): boolean {
+    const { span, limit } = plan;
+    const serving = this.#cluster.stations.filter(
+      (station) => isWell(station) && isServing(station),
+    );
+    const [station] = this.#choose(plan, serving);
+    if (station === undefined) return true;
+    if (!this.#isSurvivable([station])) return false;
+    this.#cluster.drain(station, limit, () => {
+      if (span >= 0) this.#later(span, () => this.#restart(station));
+    });
+    return true;
   }
 
   #take(station: Station, kind: FaultPlan['kind'], span: Micros): void {
@@ -170,7 +195,7 @@ export class Schedule {
           (other) =>
             other === survivor ||
             !other.isRunning ||
-            !isServing(other) ||
+            !takesPart(other) ||
             replicates(other, survivor),
         ),
     );

@@ -1,5 +1,5 @@
 // A client that says its part of a script and keeps account of what it hears.
-import { type Micros, NEVER, SECOND } from '../env/clock.ts';
+import { MILLISECOND, type Micros, NEVER, SECOND } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
 import type { Host } from '../host/host.ts';
 import type { Endpoint } from '../ip/address.ts';
@@ -12,12 +12,15 @@ import { GREETING, mismatch, type Script } from './talk.ts';
  * after this time, as people do.
  */
 const PATIENCE: Micros = 8 * SECOND;
+/** A client whose ends are in TIME-WAIT tries again after this time. */
+const AGAIN: Micros = 10 * MILLISECOND;
 
 export class TalkClient implements ConnectionHandler {
   readonly script: Script;
   readonly local: Endpoint;
   readonly remote: Endpoint;
   connection: Connection | undefined;
+  begun = false;
   heard = 0;
   said = 0;
   /** The server's stream has ended. */
@@ -34,11 +37,21 @@ export class TalkClient implements ConnectionHandler {
   readonly #saying: Timer;
   readonly #hearing: Timer;
   readonly #giving: Timer;
+  readonly #connecting: Timer;
+  /** Told when the connection is over. */
+  #onOver: (() => void) | undefined;
   #exchange = 0;
   #piece = 0;
   #deaf = false;
 
-  constructor(host: Host, script: Script, local: Endpoint, remote: Endpoint) {
+  /** @param previous the client whose ends this one has, too, once that one is done with them */
+  constructor(
+    host: Host,
+    script: Script,
+    local: Endpoint,
+    remote: Endpoint,
+    previous?: TalkClient,
+  ) {
     this.#host = host;
     this.script = script;
     this.local = local;
@@ -46,7 +59,11 @@ export class TalkClient implements ConnectionHandler {
     this.#saying = new Timer(() => this.#say());
     this.#hearing = new Timer(() => this.#hear());
     this.#giving = new Timer(() => this.#giveUp());
-    host.timers.set(new Timer(() => this.#connect()), host.clock.now() + script.plan.startAt);
+    this.#connecting = new Timer(() => this.#connect());
+    const begin = (): void =>
+      host.timers.set(this.#connecting, host.clock.now() + script.plan.startAt);
+    if (previous === undefined) begin();
+    else previous.#onOver = begin;
   }
 
   /** True once nothing more is to come of it. */
@@ -62,6 +79,12 @@ export class TalkClient implements ConnectionHandler {
   /** It heard all and the end of it, or said its own end after it heard all: what follows is manners. */
   get #isDone(): boolean {
     return this.heard === this.script.down.length && this.ended;
+  }
+
+  /** Does not begin any more. */
+  cancel(): void {
+    this.#host.timers.remove(this.#connecting);
+    this.#onOver = undefined;
   }
 
   onConnect(connection: Connection): void {
@@ -89,10 +112,16 @@ export class TalkClient implements ConnectionHandler {
     }
     this.connection = connection;
     if (!this.left) while (this.#take());
+    this.#onOver?.();
   }
 
   #connect(): void {
     const { remote, local } = this;
+    if (this.#host.tcp.timeWaits.has(local, remote)) {
+      this.#host.timers.set(this.#connecting, this.#host.clock.now() + AGAIN);
+      return;
+    }
+    this.begun = true;
     this.connection = this.#host.tcp.connect({
       remote,
       local: local.address,

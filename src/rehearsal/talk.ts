@@ -24,8 +24,10 @@ export interface Exchange {
 export interface TalkPlan {
   /** Whether the service is plain TCP: then the server speaks first. */
   readonly opaque: boolean;
-  /** When the client connects. */
+  /** When the client connects; or how long after the end of the talk that it follows. */
   readonly startAt: Micros;
+  /** The number of an earlier talk whose ends, ports included, this one has once that is over; -1 for its own. */
+  readonly follows: number;
   readonly exchanges: readonly Exchange[];
   /** Whether requests are said without waiting for earlier responses. */
   readonly pipelined: boolean;

@@ -4,7 +4,7 @@
 // and forget it. What it may not be is wrong: its bytes are checked as ever, its end is not.
 import type { Host } from '../host/host.ts';
 import { type Endpoint, formatEndpoint } from '../ip/address.ts';
-import type { ProxyMember } from '../proxy/proxy.ts';
+import type { DrainOutcome } from '../proxy/drain.ts';
 import * as tcp from '../wire/tcp.ts';
 import {
   isServing,
@@ -16,56 +16,13 @@ import {
 import { holdsRecord, loggedBytes, RecordBytes, replicates, slotOf } from './holdings.ts';
 import { hostNumber } from './site.ts';
 import type { TalkClient } from './talk-client.ts';
+import { isOwn, type Moment, type Talk, Talks, type Way } from './talks.ts';
 import type { Timeline } from './timeline.ts';
 import type { Seen } from './wiretap.ts';
 import { Witnesses } from './witnesses.ts';
 
-/** A connection from a member to a backend on behalf of a client. */
-interface Way {
-  readonly talk: Talk;
-  readonly source: Endpoint;
-  readonly backend: Endpoint;
-  /** Our initial sequence number towards the backend: that of the client. */
-  readonly irs: number;
-  /** How much of what the client says the backend has acknowledged; its FIN counts one. */
-  acked: number;
-  /** The members, a bit each, that have translated packets to it. */
-  users: number;
-  /** Who dialed, and in which life. */
-  readonly dialer: Station;
-  readonly life: ProxyMember;
-  /** How often it had been told to yield then. */
-  readonly yields: number;
-  /** A member has reset it. */
-  isReset: boolean;
-}
-
-/**
- * The moments of a flow's life that show on the wires: the client's SYN, a member's SYN to a backend and that one's
- * answer, the first packet that is translated, and the first FIN of either end.
- */
-export type Moment = 'begun' | 'dialed' | 'answered' | 'served' | 'closing';
-export const MOMENTS: readonly Moment[] = ['begun', 'dialed', 'answered', 'served', 'closing'];
-
-/** A client's connection as the wires show it. */
-export interface Talk {
-  readonly client: TalkClient;
-  /** The client's initial sequence number; -1 before its SYN. */
-  irs: number;
-  /** The step of the simulation at each moment; -1 before it. */
-  readonly moments: Record<Moment, number>;
-  /** What the client has said, and what may be acknowledged to it; its FIN counts one. */
-  said: number;
-  safe: number;
-  readonly ways: Way[];
-  /** The member that dialed last. */
-  dialer: Station | undefined;
-  /** The way that its packets are translated to. */
-  way: Way | undefined;
-  isTorn: boolean;
-  /** The client has sent a reset. */
-  isReset: boolean;
-}
+/** No number so far from the expected one is in a client's window: twice its largest buffer. */
+const FAR = 524_288;
 
 export interface Violation {
   readonly what: string;
@@ -74,7 +31,7 @@ export interface Violation {
 }
 
 export class Watch implements Observer {
-  readonly talks: Talk[] = [];
+  readonly #talks = new Talks();
   /** Who knew of clients that wait for the server to speak. */
   readonly witnesses = new Witnesses();
   /** The first violation. */
@@ -83,8 +40,6 @@ export class Watch implements Observer {
   cluster: SimulatedCluster | undefined;
   readonly #timeline: Timeline;
   readonly #steps: () => number;
-  readonly #byPort = new Map<number, Talk>();
-  readonly #byNumber = new Map<number, Talk>();
   readonly #ways = new Map<number, Way>();
   readonly #record = new RecordBytes();
   readonly #other = new RecordBytes();
@@ -95,21 +50,12 @@ export class Watch implements Observer {
     this.#steps = steps;
   }
 
+  get talks(): readonly Talk[] {
+    return this.#talks.all;
+  }
+
   add(client: TalkClient): void {
-    const talk: Talk = {
-      client,
-      irs: -1,
-      moments: { begun: -1, dialed: -1, answered: -1, served: -1, closing: -1 },
-      said: 0,
-      safe: 0,
-      ways: [],
-      dialer: undefined,
-      way: undefined,
-      isTorn: false,
-      isReset: false,
-    };
-    this.talks.push(talk);
-    this.#byPort.set(client.local.port, talk);
+    this.#talks.add(client);
   }
 
   /** Notes what is wrong, if it is the first. */
@@ -122,9 +68,12 @@ export class Watch implements Observer {
 
   clientSent(segment: Seen): void {
     this.#note('client', segment);
-    const talk = this.#byPort.get(segment.sourcePort);
+    const talk = this.#talks.atPort(segment.sourcePort);
     if (talk === undefined) return;
-    if ((segment.flags & tcp.RST) !== 0) talk.isReset = true;
+    if ((segment.flags & tcp.RST) !== 0) {
+      if (isOwn(talk, segment.seq)) talk.isReset = true;
+      return;
+    }
     if (talk.irs >= 0) {
       if ((segment.flags & tcp.FIN) !== 0) this.#reach(talk, 'closing');
       const fin = (segment.flags & tcp.FIN) !== 0 ? 1 : 0;
@@ -133,9 +82,9 @@ export class Watch implements Observer {
       return;
     }
     if ((segment.flags & tcp.SYN) === 0) return;
-    talk.irs = segment.seq;
+    talk.isTorn = this.#isHaunted(talk);
     this.#reach(talk, 'begun');
-    this.#byNumber.set(segment.seq, talk);
+    this.#talks.begin(talk, segment.seq);
   }
 
   backendSent(segment: Seen): void {
@@ -154,6 +103,11 @@ export class Watch implements Observer {
     if (cluster === undefined) return;
     if (segment.source === cluster.virtual) this.#toClient(cluster, station, segment);
     else if (cluster.sources.has(segment.source)) this.#toBackend(cluster, station, segment);
+  }
+
+  memberLeft({ name }: Station, { result, cut }: DrainOutcome): void {
+    this.#timeline.say(name, () => `*** is done with leaving: ${result}`);
+    if (cut > 0 && result === 'left') this.accuse(`${name} left and cut ${cut} connections`);
   }
 
   /**
@@ -224,10 +178,10 @@ export class Watch implements Observer {
   }
 
   #toClient(cluster: SimulatedCluster, station: Station, segment: Seen): void {
-    const talk = this.#byPort.get(segment.destinationPort);
+    const talk = this.#talks.atPort(segment.destinationPort);
     if (talk === undefined || talk.irs < 0) return;
     if ((segment.flags & tcp.RST) !== 0) {
-      if (talk.client.isAlive && !talk.isTorn && !talk.isReset) {
+      if (talk.client.isAlive && heeds(talk.client, segment) && !talk.isTorn && !talk.isReset) {
         this.accuse(`I4: ${station.name} resets a client whose flow is alive`, talk);
       }
       return;
@@ -288,7 +242,7 @@ export class Watch implements Observer {
 
   #dialed(station: Station, segment: Seen, seq: number): void {
     const key = wayKey(segment, true);
-    const talk = this.#byNumber.get(seq);
+    const talk = this.#talks.bySyn(seq);
     const known = this.#ways.get(key);
     if (known !== undefined && known.talk === talk) return;
     this.#ways.delete(key);
@@ -339,9 +293,31 @@ export class Watch implements Observer {
     return cluster.stations.some(
       (other) =>
         other !== station &&
-        isWell(other) &&
+        // One that is stopped may wake to find the other out of its reach.
+        (isWell(other) || (other.isPaused && cluster.isCut(station, other))) &&
         isServing(other) &&
         (!replicates(station, other) || !replicates(other, station)),
+    );
+  }
+
+  /**
+   * True if the record of the last talk with the same ends is left at a member that others serve without, or soon
+   * will: they know that it is over, or forgot it, and cannot say so.
+   */
+  #isHaunted({ client, previous }: Talk): boolean {
+    const { cluster } = this;
+    if (cluster === undefined || previous === undefined) return false;
+    const { local, remote } = client;
+    return (
+      previous.isTorn ||
+      cluster.stations.some(
+        (station) =>
+          station.isRunning &&
+          slotOf(station, local, remote) >= 0 &&
+          (!isWell(station) ||
+            this.#isDivided(cluster, station) ||
+            cluster.stations.some((other) => cluster.isCut(station, other))),
+      )
     );
   }
 
@@ -359,14 +335,22 @@ export class Watch implements Observer {
   #tell(who: string, segment: Seen): void {
     const { seq, ack, flags, length, sourcePort, destinationPort } = segment;
     const way = this.#ways.get(wayKey(segment, true)) ?? this.#ways.get(wayKey(segment, false));
-    const dialing = (flags & tcp.SYN) !== 0 ? this.#byNumber.get(seq) : undefined;
+    const dialing = (flags & tcp.SYN) !== 0 ? this.#talks.bySyn(seq) : undefined;
     const talk =
-      this.#byPort.get(destinationPort) ?? this.#byPort.get(sourcePort) ?? way?.talk ?? dialing;
+      this.#talks.atPort(destinationPort) ?? this.#talks.atPort(sourcePort) ?? way?.talk ?? dialing;
     if (talk === undefined) return;
     const { from, to } = segment;
     const text = `${from} > ${to} ${flagsText(flags)} seq ${seq} ack ${ack} length ${length}`;
     this.#timeline.say(who, () => text, talk.client.script.number);
   }
+}
+
+/** True if a client takes a reset for one of its present connection, or may do so (RFC 5961, section 3.2). */
+function heeds({ connection }: TalkClient, { seq, flags }: Seen): boolean {
+  if (connection === undefined) return false;
+  // Who waits for an answer to its SYN heeds none but that (RFC 9293, 3.10.7.3).
+  if (connection.state === 'syn-sent') return (flags & tcp.ACK) !== 0;
+  return Math.abs((seq - connection.rcv.nxt) | 0) < FAR;
 }
 
 /** Names a connection to a backend, by the numbers of its hosts on the LAN and its ports; below 2^48. */

@@ -3,7 +3,7 @@
 import type { Replicator } from '../replication/replicator.ts';
 import { isWell, type Station } from './cluster.ts';
 import { knowsHandshake } from './holdings.ts';
-import type { Talk } from './watch.ts';
+import type { Talk } from './talks.ts';
 
 /** A member that knew of the client, in one of its lives. */
 interface Witness {

@@ -90,10 +90,10 @@ export class Commits {
   }
 
   remove(key: Uint8Array): void {
-    const { heads, counters } = this.#options;
+    const { heads, self, counters } = this.#options;
     check(messages.isKeyLength(key.length), key);
     counters.deletesOut++;
-    heads.drop(messages.flowOfKey(key));
+    heads.drop(messages.flowOfKey(key), self);
     this.#delete(key);
   }
 

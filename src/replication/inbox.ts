@@ -137,7 +137,8 @@ export class Inbox {
     const start = messages.deletedAt(at);
     const key = copy(bytes, start, messages.messageEnd(view, at) - start, this.#key);
     if (this.#joiner.joining && !this.#touched.deleted(peer.id, key)) this.#events.overrun();
-    this.#heads.drop(messages.flowOfKey(key));
+    // Another's head is of the client's next connection, and that one will say when it is done with it.
+    this.#heads.drop(messages.flowOfKey(key), peer.id);
     this.#events.delete(peer.id, messages.ticketOf(view, at), key);
   }
 

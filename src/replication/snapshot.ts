@@ -22,6 +22,8 @@ export interface RecordSource {
    * @returns the bytes written
    */
   keyOf(record: Uint8Array, key: Uint8Array): number;
+  /** A member that joins has been sent `record`, and may be told what was seen of its flow. */
+  shown?(record: Uint8Array): void;
 }
 
 /** Records in one step: a breath must not wait for a large table. */
@@ -75,6 +77,7 @@ export class SnapshotSender {
       messages.writeBytes(datagram, messages.SNAPSHOT_RECORD, record, record.length);
       this.#count++;
       this.#counters.snapshotRecordsOut++;
+      this.#source.shown?.(record);
     });
     if (this.#cursor >= 0) return;
     const datagram: Datagram | undefined = outgoing.room(8);

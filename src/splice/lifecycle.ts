@@ -41,8 +41,11 @@ export interface LifecycleOptions {
   readonly isResponsible?: (slot: number) => boolean;
   /** The flow is over, and its record lingers. */
   readonly onClose?: (slot: number) => void;
-  /** The record is about to be removed: all members should. It can still be read. */
-  readonly onExpire?: (slot: number) => void;
+  /**
+   * The record is about to be removed: all members should; at once if its client has begun a new connection. It can
+   * still be read.
+   */
+  readonly onExpire?: (slot: number, atOnce: boolean) => void;
   /** Something of a flow's end was seen that no other member was told; true if all are told now (`facts`). */
   readonly onFacts?: (slot: number, facts: number) => boolean;
   /** A silent flow is about to be probed: others may have heard of it (`revive`). */
@@ -145,7 +148,7 @@ export class Lifecycle {
 
   /** Ends a record now: its client begins a new connection. */
   end(slot: number): void {
-    this.#expire(slot);
+    this.#expire(slot, true);
   }
 
   /** What is known of a flow's end (facts.ts). */
@@ -316,8 +319,8 @@ export class Lifecycle {
     else if (state === s.RESET) this.#table.reset.remove(slot);
   }
 
-  #expire(slot: number): void {
-    this.#options.onExpire(slot);
+  #expire(slot: number, atOnce = false): void {
+    this.#options.onExpire(slot, atOnce);
     this.#table.remove(slot);
   }
 

@@ -16,7 +16,7 @@ import { translateIcmp } from './icmp.ts';
 import { translateIcmpv6 } from './icmpv6.ts';
 import { Lifecycle, type LifecycleOptions } from './lifecycle.ts';
 import { OWN_SEGMENT_CAPACITY } from './own-packet.ts';
-import { writeProbe } from './probe.ts';
+import { isDenial, writeProbe } from './probe.ts';
 import { NOT_SPLICED, REFUSED } from './quote.ts';
 import * as record from './record.ts';
 import { Resumer, type ResumerCounters, resumerCounters } from './resume.ts';
@@ -30,7 +30,7 @@ const { headerLength, isFragment, PROTOCOL_ICMP, PROTOCOL_TCP } = ipv4;
 const { NETWORK_AT } = layout;
 const { ACK, FIN, RST, SYN, TCP_LENGTH } = tcp;
 const { GSO_TCPV4, GSO_TCPV6 } = virtio;
-const { TO_BACKEND } = record;
+const { TO_BACKEND, TO_CLIENT } = record;
 const { rewriteIpv4, rewriteIpv6 } = rewrite;
 const { readSegment } = segments;
 const { HOP, LINGERING } = slots;
@@ -78,6 +78,8 @@ export interface SplicerCounters extends ResumerCounters {
   acknowledgmentsLeftOut: number;
   /** ICMP errors passed on. */
   errorsTranslated: number;
+  /** SYNs of clients for flows that are not over, as far as is known here. */
+  synsChallenged: number;
   /** IPv6 packets with extension headers before the segment, which are looked through one by one. */
   extensionHeaders: number;
   /** Dropped: lengths or the virtio header contradict the packet. */
@@ -110,6 +112,7 @@ export const splicerCounters = (): SplicerCounters => ({
   bytesToClient: 0,
   acknowledgmentsLeftOut: 0,
   errorsTranslated: 0,
+  synsChallenged: 0,
   extensionHeaders: 0,
   damaged: 0,
   ttlExpired: 0,
@@ -160,11 +163,7 @@ export class Splicer {
     this.#isBusy = options.isBusy ?? (() => false);
     this.lifecycle = new Lifecycle({
       ...options,
-      probe: (slot, direction, reset) => {
-        this.#own ??= new Frame(OWN_SEGMENT_CAPACITY);
-        writeProbe(this.table, slot, direction, reset, this.#own);
-        this.#send(this.#own, slot, direction);
-      },
+      probe: (slot, direction, reset) => this.#ask(slot, direction, reset),
     });
     this.resumer = new Resumer({
       table: this.table,
@@ -215,14 +214,17 @@ export class Splicer {
       this.counters.ttlExpired++;
       return true;
     }
-    if (direction === TO_BACKEND && this.table.state(slot) >= LINGERING) {
-      if ((segment.flags & (SYN | ACK)) === SYN) {
-        // The client begins anew with the ports of a connection that is over.
+    if (direction === TO_BACKEND) {
+      const { flags, seq } = segment;
+      if ((flags & (SYN | ACK)) === SYN) return this.#receiveSyn(slot);
+      if ((flags & RST) !== 0 && isDenial(this.table, slot, seq)) {
         this.lifecycle.end(slot);
+        return true;
+      }
+      if (this.table.state(slot) >= LINGERING && this.lifecycle.isBeyondEnd(slot, direction, seq)) {
+        // The client has begun anew, by way of another member, whose word that the record is gone is on its way.
         return false;
       }
-      // It has begun anew, by way of another member, whose word that the record is gone is on its way.
-      if (this.lifecycle.isBeyondEnd(slot, direction, segment.seq)) return false;
     }
     // Ethernet pads short packets; that is no part of them.
     frame.end = end;
@@ -245,6 +247,27 @@ export class Splicer {
     }
     if (!this.#gather(flow, news, frame, now)) this.#send(frame, slot, direction);
     return true;
+  }
+
+  /** A client's SYN where there is a record: true if it is done with, false if it begins a new connection. */
+  #receiveSyn(slot: number): boolean {
+    if (this.table.state(slot) >= LINGERING) {
+      this.lifecycle.end(slot);
+      return false;
+    }
+    // Perhaps that connection is over, and only other members saw its end. Then the backend would take the SYN for a
+    // new connection of its own, by a record that somebody is about to delete. So the client is asked, as RFC 5961 has it
+    // (section 4.2): one that has begun anew denies the old connection, and then repeats its SYN.
+    this.#ask(slot, TO_CLIENT, false);
+    this.counters.synsChallenged++;
+    return true;
+  }
+
+  /** Sends a probe, or a reset, to the receiver of a direction. */
+  #ask(slot: number, direction: number, reset: boolean): void {
+    this.#own ??= new Frame(OWN_SEGMENT_CAPACITY);
+    writeProbe(this.table, slot, direction, reset, this.#own);
+    this.#send(this.#own, slot, direction);
   }
 
   /** Finds the flow of a packet, `NONE` or `CONSUMED`; sets where its segment starts and ends. */

@@ -13,7 +13,7 @@ test(
     for (let seed = 1; seed <= SEEDS; seed++) total.add(rehearse(seed));
     expect(total.failed.map(replayOf)).toEqual([]);
     // The runs were worth something: everything that they are to stand has happened.
-    for (const kind of ['crash', 'pause', 'unplug', 'cut', 'half-cut', 'split', 'noise']) {
+    for (const kind of ['crash', 'pause', 'unplug', 'drain', 'cut', 'half-cut', 'split', 'noise']) {
       expect(total.faults[kind], countsText(total, 0)).toBeGreaterThan(2);
     }
     // And few of them were excused.

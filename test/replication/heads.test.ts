@@ -134,3 +134,19 @@ test('a record that is deleted takes its head along; a head that nobody finishes
   sim.network.pass(902 * SECOND);
   expect(first.replicator.heads.size + second.replicator.heads.size).toBe(0);
 });
+
+test("another member's late deletion leaves the head of the client's next connection", () => {
+  const sim = started(3);
+  const [first, second, third] = sim.members;
+  first.commit(recordOf(1));
+  sim.network.until(() => sim.settled(sim.members));
+  // The old record is with all; the client has begun anew, and its head is in the log.
+  first.act((replicator) => replicator.logHead(flowOf(1), FACTS, 0, pattern(10), () => {}));
+  sim.network.until(() => sim.settled(sim.members));
+  second.remove(recordOf(1));
+  sim.network.until(() => sim.settled(sim.members));
+  for (const { replicator } of [first, second, third]) expect(replicator.heads.size).toBe(1);
+  first.act((replicator) => replicator.dropHead(flowOf(1)));
+  sim.network.until(() => sim.settled(sim.members));
+  for (const { replicator } of [first, second, third]) expect(replicator.heads.size).toBe(0);
+});

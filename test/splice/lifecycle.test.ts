@@ -386,13 +386,37 @@ describe.each([IPV4_FORM, IPV6_FORM])('over IPv$version', (form) => {
       }
     });
 
-    test('from the client passes a living record, and its numbers are not taken', () => {
+    test('from the client for a living record never reaches the backend: the client is asked', () => {
       const flow = new Flow().talk();
+      const expected = flow.header();
+      const before = flow.sent.length;
       expect(flow.client(SYN, 0, { seq: 77, ack: 0 })).toBe(true);
-      expect(flow.header().flags).toBe(SYN);
+      expect(flow.sent).toHaveLength(before + 1);
+      expect(flow.header()).toMatchObject({ from: VIRTUAL, flags: ACK });
+      expect(flow.splicer.counters.synsChallenged).toBe(1);
+      // Its numbers are not the flow's, which lives on if that was a stranger's, or a late one.
       expect(flow.state).toBe(OPEN);
-      flow.client(RST);
+      flow.client(ACK, 1);
+      expect(flow.header()).toMatchObject({ from: SOURCE, seq: expected.seq });
+    });
+
+    test('from a client that began anew is let through once it has denied the old connection', () => {
+      const flow = new Flow().talk();
+      flow.client(SYN, 0, { seq: 77, ack: 0 });
+      // It denies what it is asked, in the numbers of the question (RFC 9293, section 3.10.7.3).
+      flow.client(RST, 0, { seq: flow.header().ack, ack: 0 });
+      expect(flow.header()).toMatchObject({ from: SOURCE, flags: RST });
       expect(flow.state).toBe(RESET);
+      expect(flow.client(SYN, 0, { seq: 77, ack: 0 })).toBe(false);
+      expect(flow.expired).toEqual([RECORD]);
+    });
+
+    test('for a record whose flow was never heard of likewise', () => {
+      const flow = new Flow();
+      expect(flow.client(SYN, 0, { seq: 77, ack: 0 })).toBe(true);
+      expect(flow.header()).toMatchObject({ from: VIRTUAL, flags: ACK });
+      flow.client(RST, 0, { seq: flow.header().ack, ack: 0 });
+      expect(flow.client(SYN, 0, { seq: 77, ack: 0 })).toBe(false);
     });
 
     test('from the backend, or with ACK, ends nothing', () => {

@@ -416,9 +416,13 @@ export const arbitraryPacket = (record: SpliceRecord, toBackend: boolean): fc.Ar
     to: fc.constant(to.address),
     toPort: fc.constant(to.port),
     flowLabel: fc.integer({ min: 0, max: isIpv6 ? 0xf_ffff : 0 }),
-    seq: sequence,
+    // Nor is the reset that denies a connection.
+    seq: toBackend ? sequence.filter((seq) => seq !== record.seqShiftToClient) : sequence,
     ack: sequence,
-    flags: fc.integer({ min: 0, max: 255 }),
+    // A client's SYN is never translated.
+    flags: fc
+      .integer({ min: 0, max: 255 })
+      .map((flags) => (toBackend && (flags & tcp.SYN) !== 0 ? flags | tcp.ACK : flags)),
     window: fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.constantFrom(0, 1, 2, 0xfffe, 0xffff)),
     options: fc.array(arbitraryOption, { maxLength: 14 }).map(fitting),
     payload: fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 40 }),

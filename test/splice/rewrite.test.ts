@@ -186,11 +186,10 @@ describe('field by field', () => {
   });
 
   test('the window of a SYN is not scaled, and its MSS not above the splice', () => {
-    const record = { ...RECORD, clientScale: 9, scaleToBackend: 2, clientMss: 1_400 };
+    const record = { ...RECORD, backendScale: 9, scaleToClient: 2, backendMss: 1_400 };
     const syn: Packet = {
-      ...PACKET,
-      flags: tcp.SYN,
-      ack: 0,
+      ...ANSWER,
+      flags: tcp.SYN | tcp.ACK,
       window: 64_240,
       options: [{ kind: 'nop' }, { kind: 'mss', value: 8_960 }],
     };
