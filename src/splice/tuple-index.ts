@@ -7,11 +7,15 @@ import { IPV4_KEY_WORDS } from './record.ts';
 const SMALLEST = 1_024;
 /** Linear probing stays short below this: 1.7 probes a hit, 3.6 a miss at the most on average. */
 const LARGEST_LOAD = 0.6;
+/** Places of the old entries that each key added empties while the index grows; it is done before it must grow again. */
+const STEP = 32;
 
 /**
  * An index over the two keys of every record of one form. A reference is `slot * 2 + direction`; its key is
  * the record's way of that direction. The place of an entry is given by the upper bits of its hash, so
- * growing walks the old and the new entries in the same order, which caches like.
+ * growing walks the old and the new entries in the same order, which caches like. It grows in steps, one with each key
+ * that is added, or nobody would be served for as long as a million entries take; until then keys are looked up in
+ * both.
  *
  * A key's first three words, which are all of an IPv4 key, are handled without a loop.
  */
@@ -26,6 +30,9 @@ export class TupleIndex {
   #entries: Int32Array;
   #mask: number;
   #shift: number;
+  /** Entries that have not moved yet: those from the place `#moved` on, and some that wrapped around; or none. */
+  #old: Int32Array | undefined;
+  #moved = 0;
   #count = 0;
 
   /**
@@ -46,7 +53,7 @@ export class TupleIndex {
 
   /** Bytes of the index. */
   get bytes(): number {
-    return this.#entries.byteLength;
+    return this.#entries.byteLength + (this.#old?.byteLength ?? 0);
   }
 
   /**
@@ -64,7 +71,8 @@ export class TupleIndex {
     if (isLong) hash ^= this.#hashRest(key, at);
     for (let place = hash >>> this.#shift; ; place = (place + 1) & this.#mask) {
       const reference = entries[2 * place] - 1;
-      if (reference < 0) return -1;
+      if (reference < 0)
+        return this.#old === undefined ? -1 : this.#findOld(this.#old, hash, key, at);
       if (entries[2 * place + 1] !== hash) continue;
       const known = this.#keyAt(reference);
       if (
@@ -78,31 +86,41 @@ export class TupleIndex {
     }
   }
 
+  /** Looks up a key among the entries that have not moved yet. */
+  #findOld(old: Int32Array, hash: number, key: Uint32Array, at: number): number {
+    const mask = this.#mask >>> 1;
+    for (let place = hash >>> (this.#shift + 1); old[2 * place] !== 0; place = (place + 1) & mask) {
+      if (old[2 * place + 1] !== hash) continue;
+      const reference = old[2 * place] - 1;
+      const known = this.#keyAt(reference);
+      let word = 0;
+      while (word < this.#keyWords && this.#unsigned[known + word] === key[at + word]) word++;
+      if (word === this.#keyWords) return reference;
+    }
+    return -1;
+  }
+
   /** Adds the key that stands in the records for `reference`, which must not be there yet. */
   add(reference: number): void {
+    if (this.#old !== undefined) this.#move(this.#old, STEP);
     if (this.#count + 1 > LARGEST_LOAD * (this.#mask + 1)) this.#grow();
     this.#place(reference + 1, this.#hashOf(reference));
     this.#count++;
   }
 
-  /** Takes a key out; the record must still hold it. Later entries move up, so there are no tombstones. */
+  /** Takes a key out; the record must still hold it. */
   remove(reference: number): void {
-    const entries = this.#entries;
-    const mask = this.#mask;
-    let hole = this.#hashOf(reference) >>> this.#shift;
-    while (entries[2 * hole] !== reference + 1) {
-      if (entries[2 * hole] === 0) return;
-      hole = (hole + 1) & mask;
+    const hash = this.#hashOf(reference);
+    let entries = this.#entries;
+    let shift = this.#shift;
+    let place = placeOf(entries, reference, hash >>> shift);
+    if (place < 0 && this.#old !== undefined) {
+      entries = this.#old;
+      shift++;
+      place = placeOf(entries, reference, hash >>> shift);
     }
-    for (let next = (hole + 1) & mask; entries[2 * next] !== 0; next = (next + 1) & mask) {
-      const home = entries[2 * next + 1] >>> this.#shift;
-      // An entry may move to the hole if the hole lies between its home and its place.
-      if (((next - home) & mask) < ((next - hole) & mask)) continue;
-      entries[2 * hole] = entries[2 * next];
-      entries[2 * hole + 1] = entries[2 * next + 1];
-      hole = next;
-    }
-    entries[2 * hole] = 0;
+    if (place < 0) return;
+    takeOut(entries, place, shift);
     this.#count--;
   }
 
@@ -133,11 +151,29 @@ export class TupleIndex {
   }
 
   #grow(): void {
-    const old = this.#entries;
-    this.#entries = new Int32Array(2 * old.length);
+    // The system hands out the pages of a large array when they are first written.
+    this.#old = this.#entries;
+    this.#moved = 0;
+    this.#entries = new Int32Array(2 * this.#old.length);
     this.#mask = 2 * this.#mask + 1;
     this.#shift--;
-    for (let at = 0; at < old.length; at += 2) if (old[at] !== 0) this.#place(old[at], old[at + 1]);
+    this.#move(this.#old, STEP);
+  }
+
+  /** Empties the next `count` places of the old entries. */
+  #move(old: Int32Array, count: number): void {
+    const end = Math.min(this.#moved + count, old.length / 2);
+    for (let place = this.#moved; place < end; place++) {
+      // Others that belong before it move up to a place that is free again.
+      while (old[2 * place] !== 0) {
+        const stored = old[2 * place];
+        const hash = old[2 * place + 1];
+        takeOut(old, place, this.#shift + 1);
+        this.#place(stored, hash);
+      }
+    }
+    this.#moved = end;
+    if (end === old.length / 2) this.#old = undefined;
   }
 
   /**
@@ -178,4 +214,30 @@ export class TupleIndex {
     }
     return hash;
   }
+}
+
+/** The place of a reference, looked for from `home` on; -1 if it is not there. */
+function placeOf(entries: Int32Array, reference: number, home: number): number {
+  const mask = entries.length / 2 - 1;
+  let place = home;
+  while (entries[2 * place] !== reference + 1) {
+    if (entries[2 * place] === 0) return -1;
+    place = (place + 1) & mask;
+  }
+  return place;
+}
+
+/** Frees a place. Later entries move up, so there are no tombstones. */
+function takeOut(entries: Int32Array, place: number, shift: number): void {
+  const mask = entries.length / 2 - 1;
+  let hole = place;
+  for (let next = (hole + 1) & mask; entries[2 * next] !== 0; next = (next + 1) & mask) {
+    const home = entries[2 * next + 1] >>> shift;
+    // An entry may move to the hole if the hole lies between its home and its place.
+    if (((next - home) & mask) < ((next - hole) & mask)) continue;
+    entries[2 * hole] = entries[2 * next];
+    entries[2 * hole + 1] = entries[2 * next + 1];
+    hole = next;
+  }
+  entries[2 * hole] = 0;
 }
