@@ -83,7 +83,7 @@ export function read(frame: Frame): Read {
 }
 
 /** A flow in the middle of its life, with numbers about to wrap on both sides. */
-export class Flow {
+export class MidFlow {
   readonly bed: Testbed;
   readonly slot: number;
   readonly #family: FamilyCase;

@@ -10,7 +10,7 @@ import {
 } from '../../src/splice/question.ts';
 import { TO_BACKEND, TO_CLIENT } from '../../src/splice/record.ts';
 import { ACK } from '../../src/wire/tcp.ts';
-import { FAMILIES, Flow, read } from './own.ts';
+import { FAMILIES, MidFlow, read } from './own.ts';
 
 const FAR = 2 ** 30;
 const DAY = 86_400;
@@ -21,8 +21,8 @@ describe.each(FAMILIES)('a question over $name', (family) => {
   const frame = new Frame(OWN_SEGMENT_CAPACITY);
 
   /** Both ends were heard; the numbers of both wrap between what was sent and what was acknowledged. */
-  const known = (): Flow =>
-    new Flow(family)
+  const known = (): MidFlow =>
+    new MidFlow(family)
       .client(100, 0xffff_fff0, 5_000)
       .backend(40, 0xffff_ff00, 9_000)
       .client(100, 0xffff_fff0, 5_000);
@@ -72,7 +72,7 @@ describe.each(FAMILIES)('a question over $name', (family) => {
   });
 
   test('where only what the client sent is known, is far below that', () => {
-    const { bed, slot } = new Flow(family).client(100, 0xffff_fff0);
+    const { bed, slot } = new MidFlow(family).client(100, 0xffff_fff0);
     const { table } = bed;
     expect(isAckedKnown(table, slot, TO_BACKEND)).toBe(false);
     expect(isDirectionKnown(table, slot, TO_BACKEND)).toBe(true);
@@ -86,7 +86,7 @@ describe.each(FAMILIES)('a question over $name', (family) => {
   });
 
   test('cannot be put by numbers where nobody was heard', () => {
-    const { bed, slot } = new Flow(family);
+    const { bed, slot } = new MidFlow(family);
     for (const direction of [TO_BACKEND, TO_CLIENT]) {
       expect(isAckedKnown(bed.table, slot, direction)).toBe(false);
       expect(isDirectionKnown(bed.table, slot, direction)).toBe(false);
@@ -95,7 +95,7 @@ describe.each(FAMILIES)('a question over $name', (family) => {
 
   test('by timestamps is an hour older than the connection and far ahead of all windows', () => {
     const epoch = 1_700_000_000;
-    const flow = new Flow(family, { epoch });
+    const flow = new MidFlow(family, { epoch });
     flow.client(100, 0xffff_fff0, 5_000).backend(40, 0xffff_ff00, 9_000);
     writeOldQuestion(flow.bed.table, flow.slot, TO_BACKEND, 0, frame);
     const first = read(frame);
@@ -128,12 +128,12 @@ describe.each(FAMILIES)('a question over $name', (family) => {
     { what: 'without timestamps', timestamps: false, age: 0, may: false },
   ])('by timestamps to a connection $what: $may', ({ timestamps, age, may }) => {
     const epoch = 1_700_000_000;
-    const { bed, slot } = new Flow(family, { epoch, timestamps });
+    const { bed, slot } = new MidFlow(family, { epoch, timestamps });
     expect(hasOldTimestamps(bed.table, slot, epoch + age)).toBe(may);
   });
 
   test('to a flow without timestamps has none', () => {
-    const { bed, slot } = new Flow(family, { timestamps: false }).client(9, 5).backend(5, 9);
+    const { bed, slot } = new MidFlow(family, { timestamps: false }).client(9, 5).backend(5, 9);
     writeQuestion(bed.table, slot, TO_BACKEND, 1_000, frame);
     expect(read(frame)).toMatchObject({ intact: true, length: 0 });
     expect(read(frame).options.hasTimestamps).toBe(false);

@@ -5,7 +5,7 @@ import { OWN_SEGMENT_CAPACITY } from '../../src/splice/own-packet.ts';
 import { TO_BACKEND, TO_CLIENT } from '../../src/splice/record.ts';
 import { fullPayload, fullSegment, takesSack, writeReport } from '../../src/splice/report.ts';
 import { ACK } from '../../src/wire/tcp.ts';
-import { FAMILIES, Flow, read } from './own.ts';
+import { FAMILIES, MidFlow, read } from './own.ts';
 
 describe.each(FAMILIES)('a report over $name', (family) => {
   const { record, form } = family;
@@ -14,8 +14,8 @@ describe.each(FAMILIES)('a report over $name', (family) => {
   const frame = new Frame(OWN_SEGMENT_CAPACITY);
 
   /** The client has sent `ahead` bytes, across the wrap, that the backend has not acknowledged. */
-  const waiting = (ahead: number, changes = {}): Flow =>
-    new Flow(family, changes)
+  const waiting = (ahead: number, changes = {}): MidFlow =>
+    new MidFlow(family, changes)
       .client(0xffff_ff00 + ahead, 0xffff_fff0, 5_000)
       .backend(40, 0xffff_ff00, 9_000);
 
@@ -42,7 +42,7 @@ describe.each(FAMILIES)('a report over $name', (family) => {
   });
 
   test('to the backend is what the client said last, once more', () => {
-    const flow = new Flow(family).backend(3_000, 0xffff_ff00, 9_000);
+    const flow = new MidFlow(family).backend(3_000, 0xffff_ff00, 9_000);
     const { bed, slot } = flow.client(0xffff_ff10, 0xffff_fff0, 5_000);
     writeReport(bed.table, slot, TO_CLIENT, 65_535, frame);
     expect(read(frame)).toMatchObject({

@@ -9,7 +9,7 @@ import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
 import { NETWORK_AT } from '../../src/wire/layout.ts';
 import * as tcp from '../../src/wire/tcp.ts';
-import { endsOf, FAMILIES, Flow } from './own.ts';
+import { endsOf, FAMILIES, MidFlow } from './own.ts';
 
 describe.each(FAMILIES)('a packet too big over $name', (family) => {
   const { record, form } = family;
@@ -57,7 +57,7 @@ describe.each(FAMILIES)('a packet too big over $name', (family) => {
   });
 
   test('to the client quotes its own segment, and comes from where it talks to', () => {
-    const { bed, slot } = new Flow(family);
+    const { bed, slot } = new MidFlow(family);
     writeTooBig(bed.table, slot, TO_BACKEND, 0xffff_fff0, 1_460, 1_459, frame);
     const { client, virtual } = record;
     expect(endsOf(frame, NETWORK_AT)).toEqual({ from: virtual.address, to: client.address });
@@ -74,7 +74,7 @@ describe.each(FAMILIES)('a packet too big over $name', (family) => {
   });
 
   test('to the backend likewise', () => {
-    const { bed, slot } = new Flow(family);
+    const { bed, slot } = new MidFlow(family);
     writeTooBig(bed.table, slot, TO_CLIENT, 7, 536, 520, frame);
     const { source, backend } = record;
     expect(endsOf(frame, NETWORK_AT)).toEqual({ from: source.address, to: backend.address });
@@ -91,7 +91,7 @@ describe.each(FAMILIES)('a packet too big over $name', (family) => {
   });
 
   test('quotes a header that could have been on the wire', () => {
-    const { bed, slot } = new Flow(family);
+    const { bed, slot } = new MidFlow(family);
     // What was in the frame before must not show.
     frame.bytes.fill(0xff);
     writeTooBig(bed.table, slot, TO_BACKEND, 1, 1_000, 999, frame);
@@ -110,7 +110,7 @@ describe.each(FAMILIES)('a packet too big over $name', (family) => {
   });
 
   test('fits into the frames made for it, and quotes enough to be believed', () => {
-    const { bed, slot } = new Flow(family);
+    const { bed, slot } = new MidFlow(family);
     writeTooBig(bed.table, slot, TO_BACKEND, 1, 1_460, 1_459, frame);
     expect(frame.end).toBe(segmentAt + 20);
     expect(frame.end).toBe(TOO_BIG_CAPACITY - (isIpv4 ? 40 : 0));
