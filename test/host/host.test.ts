@@ -113,3 +113,44 @@ test('an idle host waits for the next timer, and never for long', async () => {
   expect(waits).toEqual([20_000, 5_000, 20_000]);
   expect(fired).toBe(1);
 });
+
+test('a host is busy that rests no more, and rested who waited for a few frames', async () => {
+  const clock = new VirtualClock(1_000);
+  /** What comes after each wait: how long it took, and how many frames there were then. */
+  const waits: (readonly [micros: number, frames: number])[] = [
+    [500, 40],
+    [3_000, 40],
+    [50, 1],
+    [500, 2],
+    [500, 40],
+  ];
+  const busy: boolean[] = [];
+  let waiting = 0;
+  const link: Link = {
+    mtu: 1_500,
+    offload: false,
+    counters: linkCounters(),
+    receive: (frame) => {
+      if (waiting === 0) return false;
+      waiting--;
+      frame.copyFrom(frameOf(MAC, ethernet.TYPE_ARP));
+      return true;
+    },
+    send: () => true,
+    wait: async () => {
+      busy.push(host.isBusy);
+      const next = waits.shift();
+      if (next === undefined) host.stop();
+      else {
+        clock.advanceTo(clock.now() + next[0]);
+        waiting = next[1];
+      }
+    },
+    close: () => {},
+  };
+  const host: Host = new Host({ link, mac: MAC, clock, random: seededRandom(1) });
+  expect(host.isBusy).toBe(false);
+  await host.run();
+  // After 0, 0.5, 3.5 and 3.55 ms of work; then it has rested, and has been at work for 0.5 ms.
+  expect(busy).toEqual([false, false, true, true, false, false]);
+});
