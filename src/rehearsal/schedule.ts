@@ -82,7 +82,8 @@ export class Schedule {
     const talk = this.#talks[plan.talk];
     const then = talk.moments[plan.moment];
     // A moment that a talk does not reach any more is as good as its end.
-    if (then < 0) return talk.client.closed || isVoid(talk);
+    // Nor may one that is torn, which hangs.
+    if (then < 0) return talk.client.closed || talk.isTorn || isVoid(talk);
     return this.#cluster.simulation.events >= then + plan.events;
   }
 
