@@ -21,7 +21,7 @@ const METRICS: readonly Metric[] = [
   rate('rewrite alone', 'headers of a packet whose slot is known'),
   cost('size', 'bytes/flow', 'slots and index of the table'),
   cost('insert', 'us/flow', 'the mean'),
-  cost('slowest insert', 'us', 'the one during which the index doubled'),
+  cost('slowest insert', 'us', 'of all that were made'),
   cost('lookup', 'us/flow', 'by addresses and ports'),
   cost('delete', 'us/flow', 'the mean'),
   cost('snapshot', 'us/flow', 'read here, and put into the table of a member that joins'),
