@@ -241,6 +241,8 @@ class Rehearsal {
       this.#watch.accuse(`not all is forgotten: ${texts.join('; ')}`);
       return;
     }
+    // What is torn may still be about.
+    if (torn.some(({ closed }) => !closed)) return;
     for (const { name, member } of running) {
       const { armed } = member.host.timers;
       if (armed > this.#idleTimers + SPARE_TIMERS) {

@@ -280,7 +280,9 @@ export class Watch implements Observer {
       this.accuse(`I3: ${station.name} serves a flow by a second connection to a backend`, talk);
     }
     for (const other of cluster.stations) {
-      if (other === station || !isServing(other) || !replicates(station, other)) continue;
+      // Who is killed or stopped others may have given up already; it will be told when it is back.
+      if (other === station || !isWell(other) || !isServing(other)) continue;
+      if (!replicates(station, other)) continue;
       const { local, remote } = talk.client;
       if (talk.client.isAlive && !holdsRecord(other, local, remote, way.source, way.backend)) {
         this.accuse(`I2: ${station.name} translates by a record that ${other.name} has not`, talk);
