@@ -27,6 +27,8 @@ export class OutStream {
   /** All tickets up to this one were accepted by the peer. */
   ackedTicket = 0;
   #lastTicket = 0;
+  /** Datagrams in flight with something that somebody waits for. */
+  #awaited = 0;
   /** When a datagram that was not full went out last. */
   #partAt: Micros = Number.NEGATIVE_INFINITY;
 
@@ -62,6 +64,7 @@ export class OutStream {
     this.#rto = FIRST_RTO;
     this.ackedTicket = this.#lastTicket = ackedTicket;
     this.#partAt = Number.NEGATIVE_INFINITY;
+    this.#awaited = 0;
   }
 
   /**
@@ -96,8 +99,9 @@ export class OutStream {
 
   /**
    * The next datagram to be sent for the first time, if the window is open for it. One that is not full
-   * waits for company while another is in flight, and for `pace` after the last such: the more there is to do, the
-   * more each carries. One that is urgent waits for `pace` alone, and one that nobody waits for goes when `all` do.
+   * waits for company while another that is awaited is in flight, and for `pace` after the last that was not full:
+   * the more there is to do, the more each carries. One that is urgent waits for `pace` alone, and one that nobody
+   * waits for goes when `all` do.
    */
   take(all: boolean, pace: Micros, now: Micros): Datagram | undefined {
     const datagram = this.#ring[this.#next % CAPACITY];
@@ -107,6 +111,7 @@ export class OutStream {
       this.#partAt = now;
       this.#open = (this.#open + 1) >>> 0;
     }
+    if (datagram.awaited) this.#awaited++;
     this.#next = (this.#next + 1) >>> 0;
     return datagram;
   }
@@ -115,7 +120,7 @@ export class OutStream {
   partAt(pace: Micros): Micros {
     const datagram = this.#ring[this.#open % CAPACITY];
     if (datagram === undefined || this.#next !== this.#open) return NEVER;
-    const goes = datagram.urgent || (datagram.awaited && this.inFlight === 0);
+    const goes = datagram.urgent || (datagram.awaited && this.#awaited === 0);
     return goes ? this.#partAt + pace : NEVER;
   }
 
@@ -139,6 +144,7 @@ export class OutStream {
       this.#ring[index] = undefined;
       this.#una = (this.#una + 1) >>> 0;
       if (datagram === undefined) continue;
+      if (datagram.awaited) this.#awaited--;
       this.#measure(datagram, now);
       if (datagram.ticket !== 0) this.ackedTicket = datagram.ticket;
       this.#pool.give(datagram);

@@ -271,6 +271,22 @@ describe('a datagram that is not full', () => {
     expect(stream.take(false, 0, 3 * MS)).toBe(datagram);
   });
 
+  test('does not wait for those that nobody waits for', () => {
+    const stream = new OutStream(new DatagramPool());
+    message(stream, false);
+    const first = stream.take(true, 0, 0);
+    message(stream, true);
+    const second = stream.take(false, 0, 0);
+    expect(second).toBeDefined();
+    message(stream, true);
+    if (first !== undefined) {
+      stream.acknowledge(first.number + 1, first.number + 1, 0, 0, 0);
+      expect(stream.take(false, 0, 0)).toBeUndefined();
+      stream.acknowledge(first.number + 2, first.number + 2, 0, 0, 0);
+    }
+    expect(stream.take(false, 0, 0)).toBeDefined();
+  });
+
   test('waits until all are sent if nobody waits for it', () => {
     const stream = new OutStream(new DatagramPool());
     message(stream, false);
