@@ -139,9 +139,10 @@ export class Answers implements SynTaker {
     host.timers.set(this.#adoptTimer, host.clock.now());
   }
 
-  #begin(view: DataView, at: number, length: number, now: Micros): void {
+  /** @param tries how often it was answered unasked before this: what the client asks for by repeating it is not one */
+  #begin(view: DataView, at: number, length: number, now: Micros, tries = 0): void {
     const own = this.#own;
-    own.note(view, at, length, now);
+    own.note(view, at, length, now, tries);
     if (++this.#told > MAX_TOLD) return;
     const from = own.at(own.next - 1);
     this.#options.replicator()?.tellSyn(own.bytes.subarray(from, from + length));
@@ -179,7 +180,7 @@ export class Answers implements SynTaker {
       if (answers >= MAX_ANSWERS || age > COOKIE_LIFE) own.close(number);
       else if (serves && !this.#isKnown(own.flow(number))) {
         this.counters.synsRepeated++;
-        this.#begin(own.view, own.at(number), own.length(number), now);
+        this.#begin(own.view, own.at(number), own.length(number), now, answers);
       }
     }
     if (own.open > 0) this.#options.host.timers.set(this.#lookTimer, now + LOOK_EVERY);

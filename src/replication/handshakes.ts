@@ -51,12 +51,12 @@ export class Handshakes {
   /**
    * Notes the SYN whose message lies at `at` in `view`, in the place of an earlier one of its flow.
    * @param length bytes of the message's payload, at most `MAX_SYN_BYTES`
+   * @param tries how often it was answered unasked before this
    */
-  note(view: DataView, at: number, length: number, now: Micros): void {
+  note(view: DataView, at: number, length: number, now: Micros, tries = 0): void {
     const place = this.#next % CAPACITY;
     const bucket = this.#bucketOf(view, synFlowAt(at), synFlowLength(view, at));
     const before = this.#find(bucket, view, synFlowAt(at), synFlowLength(view, at));
-    const tries = before !== NONE && this.#isRepeated(before, view, at) ? this.#tries[before] : -1;
     if (before !== NONE) this.#remove(before);
     if (this.#lengths[place] > 0) this.#remove(place);
     for (let byte = 0; byte < length; byte++) {
@@ -64,7 +64,7 @@ export class Handshakes {
     }
     this.#lengths[place] = length;
     this.#notedAt[place] = now;
-    this.#tries[place] = Math.min(tries + 1, 255);
+    this.#tries[place] = tries;
     this.#chain[place] = this.#buckets[bucket];
     this.#buckets[bucket] = place;
     this.#next++;
@@ -119,15 +119,9 @@ export class Handshakes {
     return this.#notedAt[number % CAPACITY];
   }
 
-  /** How often the same SYN was noted before. */
+  /** How often it was answered unasked before it was noted. */
   tries(number: number): number {
     return this.#tries[number % CAPACITY];
-  }
-
-  /** True if the SYN at a place is the one that a message tells. */
-  #isRepeated(place: number, view: DataView, at: number): boolean {
-    const mine = synHeaderAt(this.view, place * STRIDE) + SEQ_AT;
-    return this.view.getUint32(mine) === view.getUint32(synHeaderAt(view, at) + SEQ_AT);
   }
 
   #find(bucket: number, view: DataView, flowAt: number, flowLength: number): number {

@@ -51,13 +51,13 @@ const tells = (cluster: Cluster): boolean =>
 const repeated = ({ cluster: { members } }: Run): number =>
   [...members.values()].reduce((sum, { answers }) => sum + answers.counters.synsRepeated, 0);
 
-/** Loses TCP segments of clients of IPv4 for a while. */
-function loseSegments({ cluster }: Run, span: number): void {
+/** Loses TCP segments of clients of IPv4, or those to them, for a while. */
+function loseSegments({ cluster }: Run, span: number, portOf = tcp.destinationPort): void {
   const { network } = cluster.simulation;
   network.passage = (_from, _to, { view }) =>
     view.getUint8(NETWORK_AT) === 0x45 &&
     view.getUint8(NETWORK_AT + 9) === PROTOCOL_TCP &&
-    tcp.destinationPort(view, NETWORK_AT + 20) === OPAQUE.port
+    portOf(view, NETWORK_AT + 20) === OPAQUE.port
       ? -1
       : 0;
   cluster.simulation.runFor(span);
@@ -111,6 +111,19 @@ test('the ACK is lost: the home answers again', () => {
   expect(run.client.connection.state).toBe('established');
   run.cluster.until(() => run.client.heard !== '', 'a greeting', 1_500 * MILLISECOND);
   expect(repeated(run)).toBe(1);
+  expectServed(run);
+});
+
+test('answers are lost until the client has repeated its SYN twice, and then the ACK', () => {
+  const run = answered();
+  const { cluster, client, home } = run;
+  const answers = (): number => cluster.toClients.get(home) ?? 0;
+  loseSegments(run, 2_800 * MILLISECOND, tcp.sourcePort);
+  const lost = answers();
+  cluster.until(() => answers() > lost, 'the next answer');
+  loseSegments(run, MILLISECOND);
+  expect(client.connection.state).toBe('established');
+  cluster.until(() => client.heard !== '', 'a greeting', 1_500 * MILLISECOND);
   expectServed(run);
 });
 
