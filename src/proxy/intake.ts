@@ -74,13 +74,20 @@ export class Intake implements ConnectionHandler {
 
   /** True while the client has said nothing: whoever gets its first word may serve it. */
   get isSilent(): boolean {
-    return this.#phase === 'head' && this.#said.length === 0;
+    return this.#phase === 'head' && this.heard === 0;
+  }
+
+  /** Bytes that the client has said, as far as they came here in order. */
+  get heard(): number {
+    return this.#said.length;
   }
 
   onConnect(): void {
-    // Bytes that another member acknowledged to the client before it died: from now on they are ours.
+    // Bytes that another member logged before it died, and acknowledged to the client, or not yet: from now on they are
+    // ours. What it did not acknowledge a record that it proposed may know nothing of: that is for the others to say.
     this.#take();
     this.#safe = this.#said.length;
+    if (this.#safe > 0) this.client.acknowledgeUpTo(0);
     if (this.#service.outlivesCookies) this.#log(NOTHING, () => {});
     if (this.#service.isOpaque) {
       if (this.#service.isLogged(this.client)) this.#log(NOTHING, () => {});
@@ -128,6 +135,12 @@ export class Intake implements ConnectionHandler {
     this.#dropBackend();
     this.#finish(true);
     this.client.detach();
+  }
+
+  /** Another member goes on with the client. (What is committing is for the proposals to decide.) */
+  concede(): void {
+    const isEarly = this.#phase === 'head' || this.#phase === 'dialing';
+    if (isEarly || this.#phase === 'delivering') this.yield();
   }
 
   /** Takes what has arrived into `#said`. */

@@ -306,6 +306,7 @@ export class ProxyMember {
         prevails: (first, second) => this.splices.prevails(first, second),
         delete: (_from, key) => this.splices.delete(key),
         seen: (message) => this.splices.sightings.hear(message),
+        taken: (flow) => this.#serviceOf(flow)?.leave(flow),
         orphan: (head) => this.#adopt(replicator, head),
         abandoned: (handshakes) => this.answers.adopt(handshakes),
         // Who leaves must not take back what another has adopted.
@@ -353,7 +354,7 @@ export class ProxyMember {
     // Its record is inherited, or another member goes on with it.
     if (replicator.proposerOf(head.flow) !== undefined) return;
     if (this.splices.has(head.flow)) replicator.dropHead(head.flow);
-    else this.#serviceOf(head)?.adopt(head);
+    else this.#serviceOf(head.flow)?.adopt(head);
   }
 
   /** What is on the link, and who knows the way to all else. */
@@ -374,7 +375,7 @@ export class ProxyMember {
     return this.#services.find((service) => service.isAt(virtual));
   }
 
-  #serviceOf({ flow }: Head): Service | undefined {
+  #serviceOf(flow: Uint8Array): Service | undefined {
     const form = formOfFlow(flow.length);
     if (form === undefined) return undefined;
     const view = new DataView(flow.buffer, flow.byteOffset, flow.length);

@@ -189,6 +189,12 @@ export class Service {
     this.#intakeOf(client)?.yield();
   }
 
+  /** Another member has logged what the client of a flow says: lets go of it, if nothing is proposed for it yet. */
+  leave(flow: Uint8Array): void {
+    const client = clientOf(flow);
+    if (client !== undefined) this.#intakeOf(client)?.concede();
+  }
+
   /** True if this member is out of the cluster, and the others go on without it. */
   get isOut(): boolean {
     return this.#context.replicator()?.isClosed ?? true;
@@ -201,6 +207,9 @@ export class Service {
     const recalled = recallFacts(head, host.tcp.timestamp(now, 0), now);
     const client = clientOf(head.flow);
     if (client !== undefined && recalled !== undefined) {
+      // A connection that began here knows less, if it was the dead member that the client spoke to.
+      const intake = this.#intakeOf(client);
+      if (intake !== undefined && intake.heard < head.bytes.length) intake.concede();
       this.#listener?.resume(client, recalled, now);
     }
   }

@@ -12,6 +12,7 @@ import {
   type Observer,
   type SimulatedCluster,
   type Station,
+  takesPart,
 } from './cluster.ts';
 import { holdsRecord, loggedBytes, RecordBytes, replicates, slotOf } from './holdings.ts';
 import { hostNumber } from './site.ts';
@@ -187,6 +188,11 @@ export class Watch implements Observer {
       return;
     }
     if ((segment.flags & tcp.ACK) === 0) return;
+    if ((segment.flags & tcp.SYN) !== 0 && talk.previous !== undefined) {
+      // Who was stopped when the client came again takes its SYN, and the others do not hear that the last talk is over.
+      if (this.#isDivided(cluster, station)) talk.isTorn = true;
+      return;
+    }
     const acked = (segment.ack - talk.irs - 1) | 0;
     // What was never said cannot be acknowledged: the numbers of a probe may be any (RFC 9293, 3.10.7.4).
     if (acked <= talk.safe || acked > talk.said) return;
@@ -297,7 +303,7 @@ export class Watch implements Observer {
         other !== station &&
         // One that is stopped may wake to find the other out of its reach.
         (isWell(other) || (other.isPaused && cluster.isCut(station, other))) &&
-        isServing(other) &&
+        takesPart(other) &&
         (!replicates(station, other) || !replicates(other, station)),
     );
   }

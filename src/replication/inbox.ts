@@ -19,6 +19,8 @@ export interface InboxEvents {
   seen(message: Uint8Array): void;
   /** A peer answers a SYN, which its message tells: its payload, at `at`. */
   syn(from: number, view: DataView, at: number, length: number): void;
+  /** A peer has a client in its hands, and has logged so. */
+  taken(flow: Uint8Array): void;
   /** A peer's head is not needed any more: the client is served, or gone. */
   dropped(flow: Uint8Array): void;
   /** A member that joins wants the table. */
@@ -159,15 +161,19 @@ export class Inbox {
     const factsAt = messages.headFactsAt(view, at);
     const headAt = messages.headBytesAt(view, at);
     this.#counters.headsIn++;
+    const flow = bytes.subarray(flowAt, factsAt);
+    const { incoming } = peer;
+    if (!this.#proposals.receiveHead(peer.id, incoming.expected, flow)) incoming.defer();
     const logged = this.#heads.log(
       peer.id,
-      bytes.subarray(flowAt, factsAt),
+      flow,
       bytes.subarray(factsAt, headAt),
       messages.headOffset(view, at),
       bytes.subarray(headAt, messages.messageEnd(view, at)),
       now,
     );
-    if (!logged) this.#counters.headsRefused++;
+    if (logged) this.#events.taken(flow);
+    else this.#counters.headsRefused++;
   }
 }
 

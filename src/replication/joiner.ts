@@ -12,6 +12,8 @@ import type { Peer } from './peer.ts';
 
 /** The shortest time to listen: starting alone beside members that serve costs far more. */
 const LEAST_LISTENING: Micros = 500 * MILLISECOND;
+/** Likewise for who does not hear everybody: another's process may stand still for as long as that. */
+const LISTENING: Micros = (3 * SECOND) / 2;
 
 /**
  * Likewise for who knows that others served: one that cannot be heard at the moment has the table, and clients would
@@ -35,6 +37,9 @@ export class Joiner {
   readonly #membership: Membership;
   /** It waits for others to be heard. */
   #listeningSince: Micros = 0;
+  #steppedAt: Micros = 0;
+  /** For how long it stood still meanwhile. */
+  #stood: Micros = 0;
   #othersServe: boolean;
   #source: Peer | undefined;
   /** Who has given its table in this join. */
@@ -57,12 +62,18 @@ export class Joiner {
   }
 
   start(now: Micros): void {
+    this.#steppedAt = now;
     this.#listen(now);
   }
 
   /** Looks whether there is something to do; called with every heartbeat and change. */
   step(now: Micros): void {
-    if (this.#membership.state !== JOINING || this.#source !== undefined) return;
+    if (this.#membership.state !== JOINING) return;
+    // Who stands still does not listen.
+    const stood = now - this.#steppedAt;
+    if (stood > this.#options.suspectAfter) this.#stood += stood;
+    this.#steppedAt = now;
+    if (this.#source !== undefined) return;
     const serving = this.#mesh.peers.filter((peer) => peer.status === 'live');
     if (serving.length > 0) {
       this.#othersServe = true;
@@ -113,13 +124,15 @@ export class Joiner {
 
   #listen(now: Micros): void {
     this.#listeningSince = now;
+    this.#stood = 0;
   }
 
   /** Who hears all others joining knows that nobody serves. */
   get #listensUntil(): Micros {
-    const isWaiting = this.#othersServe && !this.#mesh.peers.every((peer) => peer.isUp);
-    const least = isWaiting ? WAITING : LEAST_LISTENING;
-    return this.#listeningSince + Math.max(2 * this.#options.suspectAfter, least);
+    const hearsAll = this.#mesh.peers.every((peer) => peer.isUp);
+    const least = hearsAll ? LEAST_LISTENING : this.#othersServe ? WAITING : LISTENING;
+    const listening = Math.max(2 * this.#options.suspectAfter, least);
+    return this.#listeningSince + listening + Math.min(this.#stood, WAITING);
   }
 
   /**

@@ -48,6 +48,8 @@ const ACCEPTED = 1;
 const DEFERRED = 2;
 /** The key of a record that is being deleted: no proposal of it is accepted any more. */
 const DELETED = 3;
+/** The flow of a head of another member that waits until no proposal of a third holds it. */
+const HEAD = 4;
 
 const NOBODY = -1;
 
@@ -116,6 +118,18 @@ export class Proposals {
     return this.#decide(place);
   }
 
+  /**
+   * Takes a head of another member, whose bytes it will acknowledge to the client: not while a third one's record may become
+   * the flow's, for then they would be nobody's.
+   * @returns false if it must wait: `decided` will tell
+   */
+  receiveHead(from: number, datagram: number, flow: Uint8Array): boolean {
+    if (!this.#isAnothers(flow, from)) return true;
+    const place = this.#arena.add(from, 0, FRESH, HEAD, flow, flow.length);
+    this.#arena.setDatagram(place, datagram);
+    return false;
+  }
+
   /** Another member takes a proposal back. */
   withdrawn(from: number, key: Uint8Array): void {
     this.#dropAll(key, from);
@@ -137,10 +151,11 @@ export class Proposals {
   settle(owner: number, ticket: number): void {
     for (;;) {
       const place = this.#arena.oldestOf(owner);
-      if (place < 0 || ((ticket - this.#arena.ticket(place)) | 0) < 0) return;
+      if (place < 0) return;
       const state = this.#arena.state(place);
-      // Who counts a proposal settled that we defer went on without us, and will say so.
-      if (state === DEFERRED) return;
+      // Who counts settled what we defer went on without us, and will say so.
+      if (state === DEFERRED || state === HEAD) return;
+      if (((ticket - this.#arena.ticket(place)) | 0) < 0) return;
       if (state === DELETED) this.#forgetDeletion(place);
       else this.#stabilize(place);
     }
@@ -160,11 +175,13 @@ export class Proposals {
       else if (inherits && state === ACCEPTED && !this.#isSupported(record)) {
         this.#events.propose(rank, record);
       }
-      const length =
-        state === DELETED
-          ? messages.flowOfKey(record).length
-          : messages.flowLengthOf(record.length);
-      this.#retry(record.subarray(0, length));
+      if (state !== HEAD) {
+        const length =
+          state === DELETED
+            ? messages.flowOfKey(record).length
+            : messages.flowLengthOf(record.length);
+        this.#retry(record.subarray(0, length));
+      }
       place = this.#arena.oldestOf(owner);
     }
   }
@@ -256,7 +273,7 @@ export class Proposals {
   }
 
   get #isAnyDeferred(): boolean {
-    return this.#arena.count(DEFERRED) > 0;
+    return this.#arena.count(DEFERRED) + this.#arena.count(HEAD) > 0;
   }
 
   /** Looks again at what was deferred for a flow. */
@@ -264,10 +281,13 @@ export class Proposals {
     if (!this.#isAnyDeferred) return;
     for (let place = this.#arena.first(flow, flow.length); place >= 0; ) {
       const next = this.#arena.next(place, flow, flow.length);
-      if (this.#arena.state(place) === DEFERRED) {
-        const owner = this.#arena.owner(place);
-        const datagram = this.#arena.datagram(place);
-        if (this.#decide(place)) this.#events.decided(owner, datagram);
+      const state = this.#arena.state(place);
+      const owner = this.#arena.owner(place);
+      const datagram = this.#arena.datagram(place);
+      if (state === DEFERRED && this.#decide(place)) this.#events.decided(owner, datagram);
+      else if (state === HEAD && !this.#isAnothers(flow, owner)) {
+        this.#arena.remove(place);
+        this.#events.decided(owner, datagram);
       }
       place = next;
     }
@@ -337,9 +357,16 @@ export class Proposals {
     return NOBODY;
   }
 
+  /** True if a proposal of somebody else than `member` holds a flow. */
+  #isAnothers(flow: Uint8Array, member: number): boolean {
+    const holder = this.proposerOf(flow);
+    return holder !== undefined && holder !== member;
+  }
+
   /** True if a place holds a proposal of the record with `key`. */
   #proposes(place: number, key: Uint8Array): boolean {
-    if (this.#arena.state(place) === DELETED) return false;
+    const state = this.#arena.state(place);
+    if (state === DELETED || state === HEAD) return false;
     const own = this.#events.keyOf(this.#arena.record(place));
     return own.length === key.length && own.every((byte, index) => byte === key[index]);
   }

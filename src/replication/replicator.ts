@@ -87,6 +87,8 @@ export interface ReplicatorEvents {
   delete(from: number, key: Uint8Array): void;
   /** A peer has told what it saw of a flow (`tell`); valid during the call. */
   seen(message: Uint8Array): void;
+  /** A peer goes on with the client of a flow, whose head it has logged: nobody else does. Valid during the call. */
+  taken(flow: Uint8Array): void;
   /** The owner of `head` is gone. Go on with it: `logHead` makes this member its owner. May come again. */
   orphan(head: Head): void;
   /**
@@ -227,6 +229,7 @@ export class Replicator {
         },
         seen: (message) => events.seen(message),
         syn: (from, view, at, length) => handshakes.begin(from, view, at, length, clock.now()),
+        taken: (flow) => events.taken(flow),
         dropped: (flow) => handshakes.end(flow),
         requested: (peer, id) => this.#requested(peer, id),
         overrun: () => this.#fenced(this.incarnation),

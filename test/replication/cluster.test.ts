@@ -3,7 +3,7 @@ import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
 import { flowOf, keyOf, recordOf, SimCluster, type SimMember } from './cluster.ts';
 import { Traffic } from './traffic.ts';
 
-const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
+const SEEDS = [1, 2, 3];
 const PATIENT = { suspectAfter: 3 * SECOND };
 
 function started(count: number, seed = 1, settings = {}): SimCluster {
@@ -22,7 +22,7 @@ describe('start', () => {
     const { members, network } = new SimCluster(1, 3);
     const [first] = members;
     first.start();
-    network.pass(499 * MILLISECOND);
+    network.pass(1_499 * MILLISECOND);
     expect(first.held.size).toBe(0);
     expect(first.replicator.graceUntil(network.now())).toBe(true);
     network.pass(12 * MILLISECOND);

@@ -272,6 +272,7 @@ export class SimMember {
         this.arrivals.push(`${from} -${text(key)}`);
       },
       seen: () => {},
+      taken: () => {},
       orphan: (head) => this.orphans.push(head),
       abandoned: (handshakes) => this.abandoned.push(handshakes),
       view: (view) => this.views.push(view),

@@ -232,7 +232,7 @@ test('two clusters on one network ignore each other, and so do two secrets', () 
     const [first, second] = sim.members;
     second.settings = settings;
     for (const member of sim.members) member.start();
-    sim.network.pass(SECOND);
+    sim.network.pass(2 * SECOND);
     expect(first.held.size).toBe(2);
     expect(second.held.size).toBe(2);
     const { counters } = first.replicator;

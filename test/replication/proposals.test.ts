@@ -176,3 +176,26 @@ describe('a member dies in the middle of a commit', () => {
     for (const record of committed) expect(there.has(record)).toBe(true);
   });
 });
+
+test('a head is nobody’s to acknowledge while a record of a third member may become the flow’s', () => {
+  const sim = new SimCluster(1, 3);
+  sim.startAll();
+  const [first, second, third] = sim.members;
+  const record = recordOf(2, 1, 1);
+  const { address } = third.member;
+  sim.network.passes = (from, to) => !(from === first.member.address && to === address);
+  first.commit(record);
+  sim.network.until(() => second.seen.has(text(record)));
+  first.kill();
+  let isKnown: boolean | undefined;
+  const flow = flowOf(record);
+  third.act((replicator) => {
+    replicator.logHead(flow, new Uint8Array(28), 0, new Uint8Array(10), (ok) => {
+      const isProposed = replicator.proposerOf(flow) !== undefined;
+      isKnown = ok && (isProposed || third.table.size === 1);
+    });
+  });
+  sim.network.until(() => isKnown !== undefined);
+  expect(isKnown).toBe(true);
+  sim.network.until(() => second.table.size === 1 && third.table.size === 1);
+});

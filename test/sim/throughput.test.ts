@@ -93,7 +93,7 @@ test(
     const rows = CONTROLS.flatMap((congestionControl) =>
       [3, 8].flatMap((flows) =>
         [25_000, 100_000].map((queue) => {
-          const setting = { ...path, tcp: { congestionControl }, queue, seconds: 24 };
+          const setting = { ...path, tcp: { congestionControl }, queue, seconds: 12 };
           const { rates, fairness, use } = shares(setting, flows, 1);
           expect(fairness).toBeGreaterThan(0.7);
           expect(use).toBeGreaterThan(0.7);

@@ -48,7 +48,7 @@ describe('the whole rewrite', () => {
       fc.property(anyCase, ([record, toBackend, packet]) => {
         expectTranslation(packet, record, toBackend);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 800 },
     );
   });
 
