@@ -57,7 +57,7 @@ export interface ServiceCounters {
 /** How long a client that was refused may go on talking before it is reset. */
 const LINGER: Micros = 5 * SECOND;
 /** How long a backend that has accepted a connection may take to acknowledge the start of a head. */
-const DELIVERY: Micros = 5 * SECOND;
+export const DELIVERY: Micros = 5 * SECOND;
 /** What our windows towards clients are shifted by, where their scale is known. */
 const CLIENT_SCALE = 7;
 /** Bytes that a client may send beyond what was acknowledged. */

@@ -24,6 +24,18 @@ export function loggedBytes({ member }: Station, client: Endpoint, virtual: Endp
   return member.replicator?.heads.get(keyBytes.subarray(0, length))?.bytes.length ?? -1;
 }
 
+/** True if a member knows that a flow ends at another, or at itself: by a logged head without bytes and facts. */
+export function isPinnedTo(
+  { member }: Station,
+  owner: number,
+  client: Endpoint,
+  virtual: Endpoint,
+): boolean {
+  const length = writeFlow(key, 0, client, virtual);
+  const head = member.replicator?.heads.get(keyBytes.subarray(0, length));
+  return head?.owner === owner && head.facts.length === 0;
+}
+
 /** True if a member has answered a client's SYN, or was told by another that it would, and nobody serves it yet. */
 export function knowsHandshake({ member }: Station, client: Endpoint, virtual: Endpoint): boolean {
   const flow = keyBytes.subarray(0, writeFlow(key, 0, client, virtual));

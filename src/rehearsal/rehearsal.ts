@@ -30,6 +30,8 @@ export interface Outcome {
   /** Talks that a division of the cluster tore, and clients that were not greeted. */
   readonly torn: number;
   readonly unheard: number;
+  /** Talks whose home answered itself, since the backend could not be reached in time. */
+  readonly refused: number;
   /** How many faults of each kind there were. */
   readonly faults: Readonly<Record<string, number>>;
 }
@@ -182,7 +184,10 @@ class Rehearsal {
       if (witness !== undefined && !talk.isTorn) {
         this.#watch.accuse(`the client is not greeted, though ${witness} knows of it`, talk);
       }
-      if (talk.isTorn || client.left || isVoid(talk)) continue;
+      if (client.isRefused && !talk.mayBeRefused) {
+        this.#watch.accuse('I5: the client is refused, though its backend can be reached', talk);
+      }
+      if (talk.isTorn || talk.isRefused || client.left || isVoid(talk)) continue;
       const far = `after ${client.heard} of ${script.down.length} bytes`;
       if (!client.closed) {
         this.#watch.accuse(`the client hangs (${client.connection?.state}) ${far}`, talk);
@@ -275,6 +280,7 @@ class Rehearsal {
       bytes: talks.reduce((sum, { client }) => sum + client.heard, 0),
       torn: talks.filter(({ isTorn }) => isTorn).length,
       unheard: talks.filter(({ client }) => client.unheard).length,
+      refused: talks.filter(({ isRefused }) => isRefused).length,
       faults: this.#schedule.struck,
     };
   }

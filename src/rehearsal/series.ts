@@ -14,6 +14,7 @@ export interface Total {
   bytes: number;
   torn: number;
   unheard: number;
+  refused: number;
   /** How many faults of each kind there were. */
   readonly faults: Record<string, number>;
   add(outcome: Outcome): void;
@@ -29,6 +30,7 @@ export function totalOf(): Total {
     bytes: 0,
     torn: 0,
     unheard: 0,
+    refused: 0,
     faults: {},
     add(outcome) {
       this.seeds++;
@@ -39,6 +41,7 @@ export function totalOf(): Total {
       this.bytes += outcome.bytes;
       this.torn += outcome.torn;
       this.unheard += outcome.unheard;
+      this.refused += outcome.refused;
       for (const [kind, count] of Object.entries(outcome.faults)) {
         this.faults[kind] = (this.faults[kind] ?? 0) + count;
       }
@@ -52,12 +55,12 @@ export const replayOf = ({ seed, violation }: Outcome): string =>
 
 /** What all came to, in one line. */
 export function countsText(total: Total, realSeconds: number): string {
-  const { seeds, failed, talks, bytes, events, seconds, torn, unheard, faults } = total;
+  const { seeds, failed, talks, bytes, events, seconds, torn, unheard, refused, faults } = total;
   const struck = Object.entries(faults).map(([kind, count]) => `${count} ${kind}`);
   return (
     `${seeds} seeds, ${failed.length} failed: ${talks} connections, ${(bytes / 1e6).toFixed(1)} MB, ` +
     `${(seconds / 60).toFixed(1)} virtual minutes, ${events} events in ${realSeconds.toFixed(1)} s; ` +
-    `faults: ${struck.join(', ') || 'none'}; ${torn} torn, ${unheard} not greeted`
+    `faults: ${struck.join(', ') || 'none'}; ${torn} torn, ${unheard} not greeted, ${refused} refused`
   );
 }
 

@@ -3,6 +3,7 @@ import { MILLISECOND, type Micros, NEVER, SECOND } from '../env/clock.ts';
 import { Timer } from '../env/timers.ts';
 import type { Host } from '../host/host.ts';
 import type { Endpoint } from '../ip/address.ts';
+import { errorResponse } from '../proxy/error-response.ts';
 import type { Connection, ConnectionHandler } from '../tcp/connection.ts';
 import type { TcpError } from '../tcp/errors.ts';
 import { GREETING, mismatch, type Script } from './talk.ts';
@@ -30,6 +31,8 @@ export class TalkClient implements ConnectionHandler {
   left = false;
   /** It was not greeted and went away. */
   unheard = false;
+  /** Instead of what it is to hear it heard that no backend can be reached. */
+  isRefused = false;
   error: TcpError | undefined;
   /** What was not as it should be, in words. */
   readonly faults: string[] = [];
@@ -153,7 +156,8 @@ export class TalkClient implements ConnectionHandler {
     if (bytes === undefined) return false;
     this.#host.timers.remove(this.#giving);
     const wrong = mismatch(this.script.down, this.heard, bytes);
-    if (wrong >= 0 && this.faults.length === 0) {
+    if (this.heard === 0 && Buffer.compare(bytes, errorResponse(503)) === 0) this.isRefused = true;
+    else if (wrong >= 0 && this.faults.length === 0) {
       const text = Buffer.from(bytes.subarray(0, 40)).toString('latin1');
       this.faults.push(
         `I5: the client heard something wrong at byte ${wrong} of ${this.script.down.length}: ${JSON.stringify(text)}`,

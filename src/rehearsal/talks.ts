@@ -1,4 +1,5 @@
 // The clients' connections as the wires show them, and those to backends on their behalf.
+import type { Micros } from '../env/clock.ts';
 import type { Endpoint } from '../ip/address.ts';
 import type { ProxyMember } from '../proxy/proxy.ts';
 import type { Station } from './cluster.ts';
@@ -15,6 +16,7 @@ export interface Way {
   acked: number;
   /** The members, a bit each, that have translated packets to it. */
   users: number;
+  readonly dialedAt: Micros;
   /** Who dialed, and in which life. */
   readonly dialer: Station;
   readonly life: ProxyMember;
@@ -47,6 +49,9 @@ export interface Talk {
   /** The way that its packets are translated to. */
   way: Way | undefined;
   isTorn: boolean;
+  /** Its home had to give up the backend that it dialed, and has begun to answer itself. */
+  mayBeRefused: boolean;
+  isRefused: boolean;
   /** The client has sent a reset. */
   isReset: boolean;
   /** The talks with the same ends before and after it. */
@@ -83,6 +88,8 @@ export class Talks {
       dialer: undefined,
       way: undefined,
       isTorn: false,
+      mayBeRefused: false,
+      isRefused: false,
       isReset: false,
       previous,
       next: undefined,

@@ -15,6 +15,7 @@ import {
   takesPart,
 } from './cluster.ts';
 import { holdsRecord, loggedBytes, RecordBytes, replicates, slotOf } from './holdings.ts';
+import { isPinned, mayGiveUp } from './refusals.ts';
 import { hostNumber } from './site.ts';
 import type { TalkClient } from './talk-client.ts';
 import { isOwn, type Moment, type Talk, Talks, type Way } from './talks.ts';
@@ -182,7 +183,8 @@ export class Watch implements Observer {
     const talk = this.#talks.atPort(segment.destinationPort);
     if (talk === undefined || talk.irs < 0) return;
     if ((segment.flags & tcp.RST) !== 0) {
-      if (talk.client.isAlive && heeds(talk.client, segment) && !talk.isTorn && !talk.isReset) {
+      const isOver = talk.isTorn || talk.isReset || talk.isRefused;
+      if (talk.client.isAlive && heeds(talk.client, segment) && !isOver) {
         this.accuse(`I4: ${station.name} resets a client whose flow is alive`, talk);
       }
       return;
@@ -193,11 +195,12 @@ export class Watch implements Observer {
       if (this.#isDivided(cluster, station)) talk.isTorn = true;
       return;
     }
+    talk.isRefused ||= talk.mayBeRefused && isPinned(cluster, station, talk);
     const acked = (segment.ack - talk.irs - 1) | 0;
     // What was never said cannot be acknowledged: the numbers of a probe may be any (RFC 9293, 3.10.7.4).
     if (acked <= talk.safe || acked > talk.said) return;
     this.#raise(cluster, station, talk);
-    if (acked > talk.safe && !talk.client.closed) {
+    if (acked > talk.safe && !talk.client.closed && !talk.isRefused) {
       const what = `${acked} bytes are acknowledged to a client and ${talk.safe} are safe`;
       this.accuse(`I1: by ${station.name} ${what}`, talk);
     }
@@ -224,9 +227,9 @@ export class Watch implements Observer {
   }
 
   #toBackend(cluster: SimulatedCluster, station: Station, segment: Seen): void {
-    const { flags, seq } = segment;
+    const { flags } = segment;
     if ((flags & (tcp.SYN | tcp.ACK)) === tcp.SYN) {
-      this.#dialed(station, segment, seq);
+      this.#dialed(cluster, station, segment);
       return;
     }
     const way = this.#ways.get(wayKey(segment, true));
@@ -234,6 +237,7 @@ export class Watch implements Observer {
     const { talk } = way;
     if ((flags & tcp.RST) !== 0) {
       way.isReset = true;
+      if (station === way.dialer && mayGiveUp(way, cluster)) talk.mayBeRefused = true;
       if (way === talk.way && talk.client.isAlive && !talk.isTorn && !talk.isReset) {
         this.accuse(`I4: ${station.name} resets the backend of a flow that is alive`, talk);
       }
@@ -246,7 +250,8 @@ export class Watch implements Observer {
     }
   }
 
-  #dialed(station: Station, segment: Seen, seq: number): void {
+  #dialed(cluster: SimulatedCluster, station: Station, segment: Seen): void {
+    const { seq } = segment;
     const key = wayKey(segment, true);
     const talk = this.#talks.bySyn(seq);
     const known = this.#ways.get(key);
@@ -260,6 +265,7 @@ export class Watch implements Observer {
       irs: seq,
       acked: 0,
       users: 0,
+      dialedAt: cluster.simulation.clock.now(),
       dialer: station,
       life: station.member,
       yields: station.member.counters.fenced,
@@ -276,6 +282,7 @@ export class Watch implements Observer {
     const { talk } = way;
     way.users |= 1 << station.id;
     if (talk.client.closed || talk.isReset) return;
+    if (talk.isRefused) this.accuse(`I1: ${station.name} serves a flow that was refused`, talk);
     if (talk.way === undefined) {
       talk.way = way;
       this.#reach(talk, 'served');
