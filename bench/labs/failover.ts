@@ -29,6 +29,8 @@ const CLUSTERS = {
 
 /** How long a failure's cure may take, and between two looks, in milliseconds. */
 const CURE_MS = 20_000;
+/** A life that has just begun is given more time before it is suspected: what fails here shall be one that has not. */
+const SETTLED_MS = 3_000;
 const POLL_MS = 50;
 
 const BENCH = join(import.meta.dirname, '..');
@@ -162,4 +164,5 @@ export async function untilWhole(stage: Stage, contestant: string): Promise<void
       await delay(POLL_MS);
     }
   }
+  if (cluster !== undefined) await delay(SETTLED_MS);
 }

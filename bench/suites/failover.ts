@@ -111,7 +111,7 @@ function caseOf(
     name: `${how.name}, ${load.name}`,
     contestants,
     metrics: metricsOf(how, load),
-    estimate: load.knock ? 4 : 3.5,
+    estimate: load.knock ? 6 : 6.5,
     // 32 failures where other suites have 5 turns: 30 and some that may fail on a busy machine.
     repeat: quick ? 1 : 6 * repeat + 2,
     warmsUp: false,

@@ -20,8 +20,8 @@ const faults: Readonly<Record<string, (cluster: Cluster) => void>> = {
 };
 
 /** Moments of each scenario at which each fault is tried, spread over all its events. */
-const MOMENTS = 8;
-const SEEDS = 80;
+const MOMENTS = 6;
+const SEEDS = 50;
 
 /** How many events there are from the first moment to the client's end. */
 function eventsOf(scenario: Scenario): number {

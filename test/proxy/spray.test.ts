@@ -9,7 +9,7 @@ import { begin, faultsOf, type Scenario, scenarios } from './scenarios.ts';
 const SPRAYED = { members: 3, spray: true } as const;
 const NAMES: readonly Name[] = ['a', 'b', 'c'];
 /** Moments of each scenario at which each member is killed, spread over all its events. */
-const MOMENTS = 3;
+const MOMENTS = 2;
 
 const BULK = 'a bulk download';
 const sprayed: readonly Scenario[] = [

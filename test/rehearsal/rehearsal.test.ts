@@ -4,7 +4,7 @@ import { countsText, replayOf, totalOf } from '../../src/rehearsal/series.ts';
 
 /** Milliseconds that a busy machine may need. */
 const PATIENCE = 240_000;
-const SEEDS = 200;
+const SEEDS = 100;
 
 test(
   'whatever breaks, clients get their bytes, and what must hold holds at every step',
