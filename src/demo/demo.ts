@@ -92,7 +92,10 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     const server = findProgram('nginx') === undefined ? 'a small Node server' : 'nginx';
     onStep({ type: 'built', ms: monotonic() - began, server });
     const expectedSha256 = await fill(lab, options);
-    return await new Run(lab, takeover, rate, expectedSha256, options).result();
+    const result = await new Run(lab, takeover, rate, expectedSha256, options).result();
+    // A lab that is taken down may end its servers before its client.
+    signal?.throwIfAborted();
+    return result;
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
