@@ -110,8 +110,9 @@ test.skipIf(!hasServer)(
     expect(web.connections - web.errors).toBeGreaterThan(0);
 
     // The store dies; what it had is written into the next one.
+    await scene.until(() => second.member.keeper?.isWell === true, 'the store has the record');
     await kill(server);
-    await scene.until(() => second.member.keeper?.isWell === false, 'it is noticed');
+    await scene.until(() => second.member.keeper?.isReachable === false, 'it is noticed');
     startServer(port);
     await scene.until(() => second.member.keeper?.isWell === true, 'all is written again');
     scene.hosts.delete(second.member.host);
