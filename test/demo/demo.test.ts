@@ -35,7 +35,7 @@ describe.skipIf(why !== undefined)('the demo', { timeout: 60_000 }, () => {
     async (how) => {
       const steps: Step['type'][] = [];
       const result = await runDemo({
-        ...{ size: SIZE, how, moment: { fraction: 0.4 }, seed: 7, seconds: 2 },
+        ...{ size: SIZE, how, moment: { fraction: 0.4 }, seed: 7, seconds: 1 },
         onStep: ({ type }) => steps.push(type),
       });
       expect(result.problems).toEqual([]);
@@ -58,7 +58,7 @@ describe.skipIf(why !== undefined)('the demo', { timeout: 60_000 }, () => {
 
   test('the same over IPv6', async () => {
     const result = await runDemo({
-      ...{ size: SIZE, how: 'kill', ip: 6, moment: { fraction: 0.4 }, seed: 7, seconds: 2 },
+      ...{ size: SIZE, how: 'kill', ip: 6, moment: { fraction: 0.4 }, seed: 7, seconds: 1 },
     });
     expect(result.problems).toEqual([]);
     expect(result).toMatchObject({

@@ -13,7 +13,7 @@ const path: Path = {
   rate: rateOf(10),
   roundTrip: 40 * MILLISECOND,
   queue: 50_000,
-  seconds: 10,
+  seconds: 6,
 };
 const snapshot = (name: string): string => `./snapshots/${name}.md`;
 const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
@@ -24,7 +24,7 @@ test(
     const losses = [0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3];
     const rows = losses.map((loss) => {
       const rates = CONTROLS.map((congestionControl) => {
-        const seconds = loss >= 0.02 ? 60 : path.seconds;
+        const seconds = loss >= 0.02 ? 30 : path.seconds;
         return goodput({ ...path, tcp: { congestionControl }, conditions: { loss }, seconds });
       });
       for (const rate of rates) expect(rate).toBeGreaterThan(1_000);

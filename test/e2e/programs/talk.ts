@@ -3,7 +3,7 @@
 //   node talk.ts '{"host", "port", "noDelay", "steps": [{"say", "stream", "pause", "heard"}], "end", "linger"}'
 //
 // Prints one line of JSON: what was heard (its beginning, its length, the SHA-256 of all of it and of what
-// follows the first empty line), and how it ended.
+// follows the first empty line), and how it ended. One that takes too long is given up, and says how it stood.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
@@ -37,6 +37,9 @@ export interface Heard {
   readonly error?: string;
 }
 
+/** In milliseconds: tests wait longer. */
+const LONGEST = 20_000;
+
 const talk = JSON.parse(process.argv[2]) as Talk;
 const { host, port, noDelay = true, steps, end } = talk;
 const hash = createHash('sha256');
@@ -69,6 +72,10 @@ socket.on('error', (fault: NodeJS.ErrnoException) => {
   error = fault.code;
 });
 const closed = new Promise((resolve) => socket.once('close', resolve));
+setTimeout(() => {
+  const stood = `${socket.readyState}, port ${socket.localPort}, after ${LONGEST} ms`;
+  socket.destroy(Object.assign(new Error(stood), { code: `stuck: ${stood}` }));
+}, LONGEST).unref();
 await once(socket, 'connect').catch(() => {});
 for (const { say, stream, pause = 0, heard = 0 } of steps) {
   while (length < heard && !socket.destroyed && !ended) await sleep(1);
