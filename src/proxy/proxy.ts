@@ -15,6 +15,7 @@ import { Replicator } from '../replication/replicator.ts';
 import type { Keeper } from '../replication/store/keeper.ts';
 import { formOfFlow } from '../splice/form.ts';
 import { destinationOf } from '../splice/record.ts';
+import type { Allocate } from '../splice/tuple-index.ts';
 import { Cookies } from '../tcp/cookie.ts';
 import type { SipKey } from '../tcp/siphash.ts';
 import { keyFromSecret } from '../tcp/stack.ts';
@@ -40,6 +41,8 @@ export interface ProxyMemberOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Memory for the splice tables; plain buffers when absent. */
+  readonly allocate?: Allocate;
   /** Makes the store that `config.store` describes; what its `url` says when absent. */
   readonly store?: StoreFactory;
 }
@@ -102,6 +105,7 @@ export class ProxyMember {
       maximum: config.splice.maxRecords,
       lingerMillis: config.splice.lingerMs,
       idleMillis: config.splice.idleTimeoutMs,
+      allocate: options.allocate,
       logger,
       concede: (client, virtual) => this.#serviceAt(virtual)?.concede(client),
     });
