@@ -9,8 +9,9 @@ import * as tcp from '../wire/tcp.ts';
 import { writeSack, writeTimestamps } from '../wire/tcp-options.ts';
 import * as virtio from '../wire/virtio.ts';
 import { IPV4_FORM } from './form.ts';
-import { SCALES_AND_FLAGS, TIMESTAMPS_FLAG } from './record.ts';
+import { SCALES_AND_FLAGS, SEQ_SHIFT, TIMESTAMP_SHIFT, TIMESTAMPS_FLAG } from './record.ts';
 import { exchanged } from './rewrite.ts';
+import { ACKED, TIMESTAMP } from './slot.ts';
 import type { SpliceTable } from './table.ts';
 
 const TIME_TO_LIVE = 64;
@@ -31,6 +32,30 @@ export class OwnSegment {
   /** Whether there is a SACK block, `edges`. */
   sack = false;
   readonly edges = new Uint32Array(2);
+}
+
+/**
+ * Makes a segment one to the receiver of a direction, with what the direction's sender said last: its acknowledgment
+ * and its timestamp, and the receiver's as the echo.
+ * @param seq in the numbers of the direction's sender
+ */
+export function speakAsSender(
+  table: SpliceTable,
+  slot: number,
+  direction: number,
+  seq: number,
+  segment: OwnSegment,
+): void {
+  const { words, form } = table;
+  const record = slot * table.slotWords;
+  const seen = record + form.seen;
+  const transport = record + form.transport;
+  const back = 1 - direction;
+  segment.seq = seq + words[transport + SEQ_SHIFT + direction];
+  segment.ack = words[seen + ACKED + back];
+  segment.timestamp =
+    words[seen + TIMESTAMP + direction] + words[transport + TIMESTAMP_SHIFT + direction];
+  segment.echo = words[seen + TIMESTAMP + back];
 }
 
 /** Where the payload of a packet of ours starts. */

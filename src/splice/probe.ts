@@ -1,10 +1,10 @@
 // Probes for the ends of a silent flow, and resets when both are gone.
 import type { Frame } from '../link/frame.ts';
 import * as tcp from '../wire/tcp.ts';
-import { OwnSegment, writeOwnSegment } from './own-packet.ts';
+import { OwnSegment, speakAsSender, writeOwnSegment } from './own-packet.ts';
 import { isAckedKnown } from './question.ts';
-import { SEQ_SHIFT, TIMESTAMP_SHIFT, TO_BACKEND, TO_CLIENT } from './record.ts';
-import { ACKED, TIMESTAMP } from './slot.ts';
+import { SEQ_SHIFT, TO_BACKEND, TO_CLIENT } from './record.ts';
+import { ACKED } from './slot.ts';
 import type { SpliceTable } from './table.ts';
 
 const segment = new OwnSegment();
@@ -50,18 +50,10 @@ export function writeProbe(
   reset: boolean,
   frame: Frame,
 ): void {
-  const { words, form } = table;
-  const record = slot * table.slotWords;
-  const seen = record + form.seen;
-  const transport = record + form.transport;
-  const back = 1 - direction;
-  const expected = words[seen + ACKED + direction] + words[transport + SEQ_SHIFT + direction];
-  segment.seq = expected - (reset ? 0 : 1);
+  const expected = table.words[slot * table.slotWords + table.seen + ACKED + direction];
+  speakAsSender(table, slot, direction, expected - (reset ? 0 : 1), segment);
   segment.ack = acknowledged(table, slot, direction);
   segment.flags = reset ? tcp.RST | tcp.ACK : tcp.ACK;
-  segment.timestamp =
-    words[seen + TIMESTAMP + direction] + words[transport + TIMESTAMP_SHIFT + direction];
-  segment.echo = words[seen + TIMESTAMP + back];
   // The window stays 0: it means nothing in a segment that is not acceptable.
   writeOwnSegment(table, slot, direction, segment, frame);
 }

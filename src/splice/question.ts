@@ -1,14 +1,8 @@
 // Asks an end where it stands, also where this member knows nothing of it: the answer to a segment that is
 // not acceptable has SND.NXT and RCV.NXT as they are (RFC 9293, section 3.10.7.4).
 import type { Frame } from '../link/frame.ts';
-import { OwnSegment, writeOwnSegment } from './own-packet.ts';
-import {
-  recordEpoch,
-  SCALES_AND_FLAGS,
-  SEQ_SHIFT,
-  TIMESTAMP_SHIFT,
-  TIMESTAMPS_FLAG,
-} from './record.ts';
+import { OwnSegment, speakAsSender, writeOwnSegment } from './own-packet.ts';
+import { recordEpoch, SCALES_AND_FLAGS, TIMESTAMPS_FLAG } from './record.ts';
 import * as s from './slot.ts';
 import type { SpliceTable } from './table.ts';
 
@@ -66,14 +60,10 @@ export function writeOldQuestion(
   apart: number,
   frame: Frame,
 ): void {
-  const { words, form } = table;
   const record = slot * table.slotWords;
-  const seen = record + form.seen;
-  const expected = words[seen + s.ACKED + direction];
-  segment.seq = expected + FAR + words[record + form.transport + SEQ_SHIFT + direction] + apart;
-  segment.ack = words[seen + s.ACKED + 1 - direction];
-  segment.timestamp = recordEpoch(table.view, 4 * record, form) * 1_000 - MARGIN_MS;
-  segment.echo = words[seen + s.TIMESTAMP + 1 - direction];
+  const expected = table.words[record + table.seen + s.ACKED + direction];
+  speakAsSender(table, slot, direction, expected + FAR + apart, segment);
+  segment.timestamp = recordEpoch(table.view, 4 * record, table.form) * 1_000 - MARGIN_MS;
   writeOwnSegment(table, slot, direction, segment, frame);
 }
 
@@ -89,18 +79,12 @@ export function writeQuestion(
   millis: number,
   frame: Frame,
 ): void {
-  const { words, form } = table;
-  const record = slot * table.slotWords;
-  const seen = record + form.seen;
-  const transport = record + form.transport;
+  const { words } = table;
+  const seen = slot * table.slotWords + table.seen;
   const below = isAckedKnown(table, slot, direction)
     ? words[seen + s.ACKED + direction] - 1
     : words[seen + s.NEXT + direction] - FAR;
-  segment.seq = below + words[transport + SEQ_SHIFT + direction];
-  segment.ack = words[seen + s.ACKED + 1 - direction];
-  const age = (millis - words[seen + s.ACTIVITY]) | 0;
-  segment.timestamp =
-    words[seen + s.TIMESTAMP + direction] + age + words[transport + TIMESTAMP_SHIFT + direction];
-  segment.echo = words[seen + s.TIMESTAMP + 1 - direction];
+  speakAsSender(table, slot, direction, below, segment);
+  segment.timestamp += (millis - words[seen + s.ACTIVITY]) | 0;
   writeOwnSegment(table, slot, direction, segment, frame);
 }

@@ -1,15 +1,8 @@
 // An acknowledgment in the name of a direction's receiver, for a sender whose last segments were lost.
 import type { Frame } from '../link/frame.ts';
-import { OwnSegment, TIMESTAMPS_LENGTH, writeOwnSegment } from './own-packet.ts';
-import {
-  RECEIVER_MSS,
-  RECEIVER_SACK_FLAG,
-  SCALES_AND_FLAGS,
-  SEQ_SHIFT,
-  TIMESTAMP_SHIFT,
-  TIMESTAMPS_FLAG,
-} from './record.ts';
-import { ACKED, NEXT, TIMESTAMP } from './slot.ts';
+import { OwnSegment, speakAsSender, TIMESTAMPS_LENGTH, writeOwnSegment } from './own-packet.ts';
+import { RECEIVER_MSS, RECEIVER_SACK_FLAG, SCALES_AND_FLAGS, TIMESTAMPS_FLAG } from './record.ts';
+import { ACKED, NEXT } from './slot.ts';
 import type { SpliceTable } from './table.ts';
 
 /**
@@ -53,18 +46,13 @@ export function writeReport(
   window: number,
   frame: Frame,
 ): void {
-  const { words, form } = table;
-  const record = slot * table.slotWords;
-  const seen = record + form.seen;
-  const transport = record + form.transport;
+  const { words } = table;
+  const seen = slot * table.slotWords + table.seen;
   const back = 1 - direction;
   const acked = words[seen + ACKED + direction];
   const next = words[seen + NEXT + direction];
-  segment.seq = words[seen + NEXT + back] + words[transport + SEQ_SHIFT + back];
-  segment.ack = acked;
+  speakAsSender(table, slot, back, words[seen + NEXT + back], segment);
   segment.window = window;
-  segment.timestamp = words[seen + TIMESTAMP + back] + words[transport + TIMESTAMP_SHIFT + back];
-  segment.echo = words[seen + TIMESTAMP + direction];
   segment.sack = takesSack(table, slot, direction);
   // A block that begins where the acknowledgment ends would make no sense (RFC 2018, section 4).
   const claimed = Math.min(CLAIMED * fullSegment(table, slot), ((next - acked) | 0) - 1);
