@@ -1,7 +1,7 @@
 /**
  * Notices that this member may have been cut off from everybody. To it, that looked as if all others had died at
  * once. When frames come again it cannot know yet whether others serve in its place: those who do will say so
- * within a few heartbeats, and until then it changes nothing.
+ * within a few heartbeats, and until then it changes nothing. The same holds for one whose process stood still.
  */
 import type { Micros } from '../env/clock.ts';
 import { Timer, type Timers } from '../env/timers.ts';
@@ -15,7 +15,8 @@ export interface IsolationOptions {
   /** For so long the others get to say that they went on. */
   readonly doubt: Micros;
   readonly begins: () => void;
-  readonly ends: (now: Micros) => void;
+  /** @param isolated whether it was cut off: then the link may have forgotten it */
+  readonly ends: (now: Micros, isolated: boolean) => void;
 }
 
 export class Isolation {
@@ -26,12 +27,15 @@ export class Isolation {
   /** A peer went silent since a frame came last. */
   #lost = false;
   #doubtful = false;
+  #isolated = false;
 
   constructor(options: IsolationOptions) {
     this.#options = options;
     this.#timer = new Timer((now) => {
+      const isolated = this.#isolated;
       this.#doubtful = false;
-      options.ends(now);
+      this.#isolated = false;
+      options.ends(now, isolated);
     });
   }
 
@@ -49,19 +53,30 @@ export class Isolation {
     this.#lost = true;
   }
 
+  /** This process did not run for so long that others may have gone on without it. */
+  stood(now: Micros): void {
+    this.#doubt(now);
+  }
+
   /** True while this member may be the one that the others went on without. */
   isDoubtful(now: Micros): boolean {
-    const { frames: count, quiet, doubt, timers, begins } = this.#options;
+    const { frames: count, quiet } = this.#options;
     const frames = count();
     if (frames === this.#frames) return this.#doubtful;
     if (this.#lost && now - this.#heardAt >= quiet) {
-      this.#doubtful = true;
-      timers.set(this.#timer, now + doubt);
-      begins();
+      this.#isolated = true;
+      this.#doubt(now);
     }
     this.#frames = frames;
     this.#heardAt = now;
     this.#lost = false;
     return this.#doubtful;
+  }
+
+  #doubt(now: Micros): void {
+    const { doubt, timers, begins } = this.#options;
+    this.#doubtful = true;
+    timers.set(this.#timer, now + doubt);
+    begins();
   }
 }

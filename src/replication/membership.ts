@@ -86,6 +86,8 @@ export class Membership {
   readonly #events: MembershipEvents;
   readonly #heartbeat: Timer;
   readonly #isolation: Isolation;
+  /** What is held here must be announced again, once it is certain that it is. */
+  #owed = false;
   #state: MemberState = JOINING;
   #view: View = { number: 0, active: [], homes: [] };
   #graceEnd: Micros = 0;
@@ -115,9 +117,10 @@ export class Membership {
         for (const peer of mesh.peers) peer.helloDue = true;
         events.doubtful();
       },
-      ends: (now) => {
+      ends: (now, isolated) => {
         events.trusted(now);
-        events.returned();
+        if (isolated || this.#owed) events.returned();
+        this.#owed = false;
       },
     });
   }
@@ -347,7 +350,9 @@ export class Membership {
 
   /** What a zombie answered for is ours again, unless we may be the zombie. */
   #reclaim(now: Micros): void {
-    if (!this.#isolation.isDoubtful(now)) this.#events.returned();
+    this.#noticeStall(now);
+    if (this.#isolation.isDoubtful(now)) this.#owed = true;
+    else this.#events.returned();
   }
 
   #departed(peer: Peer, now: Micros): void {
@@ -385,6 +390,10 @@ export class Membership {
     }
     if (stall < suspectAfter) return;
     logger.warn({ stall }, 'this process did not run for a while');
+    // Without peers nobody can have gone on. Then nothing may wait, however often a busy machine lets this one stand.
+    if (this.#state !== JOINING && this.#mesh.peers.some((peer) => peer.isUp)) {
+      this.#isolation.stood(now);
+    }
     if (stall >= MOST * suspectAfter) this.#wokeAt = now;
   }
 

@@ -205,10 +205,13 @@ describe('suspicion', () => {
     traffic.burst(50, 20);
     sim.network.pass(SECOND);
     const wokeAt = sim.network.now();
+    const logged = zombie.log.length;
     zombie.resume();
     sim.network.until(() => zombie.held.size === 0);
     expect(sim.network.now() - wokeAt).toBeLessThan(MILLISECOND);
     expect(zombie.fences).toEqual([incarnation]);
+    // Neighbours that believed it would send it what the survivor has begun to serve.
+    expect(zombie.log.slice(logged)).not.toContain('returned');
     sim.network.until(() => sim.settled(sim.members));
     expect([...zombie.held]).toEqual([0]);
     expect([...survivor.held]).toEqual([1]);
