@@ -23,8 +23,7 @@ import { Handshakes } from '../replication/handshakes.ts';
 import { ACTIVE } from '../replication/member.ts';
 import * as messages from '../replication/messages.ts';
 import type { Replicator } from '../replication/replicator.ts';
-import { formOfFlow } from '../splice/form.ts';
-import { addressAt, destinationOf, sourceOf, writeFlow } from '../splice/record.ts';
+import { endsOf, writeFlow } from '../splice/record.ts';
 import { COOKIE_LIFE } from '../tcp/cookie.ts';
 import type { SynTaker } from '../tcp/listener.ts';
 import { readSegment, Segment } from '../tcp/segment.ts';
@@ -87,11 +86,9 @@ export class Answers implements SynTaker {
   }
 
   /** Takes a SYN, to answer it when this breath ends. */
-  onSyn({ packet, start, sourcePort, destinationPort }: Segment, iss: number): void {
+  onSyn({ packet, start, source, destination }: Segment, iss: number): void {
     const view = this.#view;
-    const client = { address: packet.source, port: sourcePort };
-    const virtual = { address: packet.destination, port: destinationPort };
-    const flowLength = writeFlow(view, messages.synFlowAt(0), client, virtual);
+    const flowLength = writeFlow(view, messages.synFlowAt(0), source, destination);
     messages.writeSynStart(view, iss, flowLength);
     let end = messages.synHeaderAt(view, 0);
     const { bytes } = packet.frame;
@@ -100,13 +97,11 @@ export class Answers implements SynTaker {
   }
 
   /** The client never opened that connection, or has given it up. */
-  onReset({ packet, sourcePort, destinationPort, seq }: Segment): void {
+  onReset(segment: Segment): void {
     if (this.#own.open === 0) return;
-    const client = { address: packet.source, port: sourcePort };
-    const virtual = { address: packet.destination, port: destinationPort };
-    const length = writeFlow(this.#view, 0, client, virtual);
+    const length = writeFlow(this.#view, 0, segment.source, segment.destination);
     const number = this.#own.find(this.#message.subarray(0, length));
-    if (number >= 0 && seq === advance(this.#own.irs(number), 1)) this.#own.close(number);
+    if (number >= 0 && segment.seq === advance(this.#own.irs(number), 1)) this.#own.close(number);
   }
 
   /** True if a flow's SYN was answered here, and will be again if nothing comes of it. */
@@ -151,14 +146,13 @@ export class Answers implements SynTaker {
   #answer(handshakes: Handshakes, number: number, now: Micros): void {
     const { view, bytes } = handshakes;
     const at = handshakes.at(number);
-    const form = formOfFlow(messages.synFlowLength(view, at));
-    if (form === undefined) return;
-    const virtual = destinationOf(view, messages.synFlowAt(at), form);
-    const service = this.#options.serviceAt(virtual);
+    const ends = endsOf(handshakes.flow(number));
+    if (ends === undefined) return;
+    const service = this.#options.serviceAt(ends.virtual);
     if (service?.isOpaque !== true) return;
     const { packet } = this.#segment;
-    packet.source = addressAt(view, messages.synFlowAt(at), form);
-    packet.destination = virtual.address;
+    packet.source = ends.client.address;
+    packet.destination = ends.virtual.address;
     const header = messages.synHeaderAt(view, at);
     packet.end = at + handshakes.length(number) - header;
     const frame = packet.frame.bytes;
@@ -212,11 +206,9 @@ export class Answers implements SynTaker {
     if (hasRecord(flow) || replicator?.proposerOf(flow) !== undefined) return true;
     // Who is to go on with an orphan may not have it.
     if (replicator?.heads.get(flow)?.isOrphan === false) return true;
-    const form = formOfFlow(flow.length);
-    if (form === undefined) return true;
-    const view = new DataView(flow.buffer, flow.byteOffset, flow.length);
-    const client = sourceOf(view, 0, form);
-    const virtual = destinationOf(view, 0, form);
+    const ends = endsOf(flow);
+    if (ends === undefined) return true;
+    const { client, virtual } = ends;
     return host.tcp.has(virtual.address, virtual.port, client.address, client.port);
   }
 }

@@ -100,10 +100,8 @@ export function isUnknown(
 ): boolean {
   // A flow begins with a SYN: nobody can know it yet.
   if (segment.has(tcp.SYN)) return true;
-  const { packet, sourcePort, destinationPort } = segment;
-  const from = { address: packet.source, port: sourcePort };
-  const to = { address: packet.destination, port: destinationPort };
-  const length = writeFlow(wayView, 0, from, to);
+  const to = segment.destination;
+  const length = writeFlow(wayView, 0, segment.source, to);
   const isFromClient = services.some((service) => service.isAt(to));
   return keeper.isUnknown(isFromClient ? 'c' : 'b', wayBytes.subarray(0, length));
 }

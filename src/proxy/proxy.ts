@@ -13,8 +13,7 @@ import { ACTIVE, JOINING, LEAVING, memberList } from '../replication/member.ts';
 import { Patiences } from '../replication/patience.ts';
 import { Replicator } from '../replication/replicator.ts';
 import type { Keeper } from '../replication/store/keeper.ts';
-import { formOfFlow } from '../splice/form.ts';
-import { destinationOf } from '../splice/record.ts';
+import { endsOf } from '../splice/record.ts';
 import type { Allocate } from '../splice/tuple-index.ts';
 import { Cookies } from '../tcp/cookie.ts';
 import type { SipKey } from '../tcp/siphash.ts';
@@ -380,10 +379,8 @@ export class ProxyMember {
   }
 
   #serviceOf(flow: Uint8Array): Service | undefined {
-    const form = formOfFlow(flow.length);
-    if (form === undefined) return undefined;
-    const view = new DataView(flow.buffer, flow.byteOffset, flow.length);
-    return this.#serviceAt(destinationOf(view, 0, form));
+    const ends = endsOf(flow);
+    return ends && this.#serviceAt(ends.virtual);
   }
 
   /** Where another member is: after a partition nobody waits until it is asked for again. */

@@ -7,9 +7,9 @@ import type { Endpoint } from '../ip/address.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Done } from '../replication/pending.ts';
 import type { Replicator } from '../replication/replicator.ts';
-import { formOfFlow, MAX_FLOW_BYTES } from '../splice/form.ts';
+import { MAX_FLOW_BYTES } from '../splice/form.ts';
 import { canSplice } from '../splice/join.ts';
-import { sourceOf, writeFlow } from '../splice/record.ts';
+import { endsOf, writeFlow } from '../splice/record.ts';
 import type { Connection, Offer } from '../tcp/connection.ts';
 import { COOKIE_LIFE, type Cookies } from '../tcp/cookie.ts';
 import { FlowMap } from '../tcp/demux.ts';
@@ -69,12 +69,6 @@ const flowView = new DataView(flowBytes.buffer);
 /** A flow's client and virtual end point as the log of heads names it; valid until the next call. */
 const flowOf = (client: Endpoint, virtual: Endpoint): Uint8Array =>
   flowBytes.subarray(0, writeFlow(flowView, 0, client, virtual));
-
-function clientOf(flow: Uint8Array): Endpoint | undefined {
-  const form = formOfFlow(flow.length);
-  if (form === undefined) return undefined;
-  return sourceOf(new DataView(flow.buffer, flow.byteOffset, flow.length), 0, form);
-}
 
 /** What may change while connections live. */
 interface Terms {
@@ -191,8 +185,8 @@ export class Service {
 
   /** Another member has logged what the client of a flow says: lets go of it, if nothing is proposed for it yet. */
   leave(flow: Uint8Array): void {
-    const client = clientOf(flow);
-    if (client !== undefined) this.#intakeOf(client)?.concede();
+    const ends = endsOf(flow);
+    if (ends !== undefined) this.#intakeOf(ends.client)?.concede();
   }
 
   /** True if this member is out of the cluster, and the others go on without it. */
@@ -205,7 +199,7 @@ export class Service {
     const { host } = this.#context;
     const now = host.clock.now();
     const recalled = recallFacts(head, host.tcp.timestamp(now, 0), now);
-    const client = clientOf(head.flow);
+    const client = endsOf(head.flow)?.client;
     if (client !== undefined && recalled !== undefined) {
       // A connection that began here knows less, if it was the dead member that the client spoke to.
       const intake = this.#intakeOf(client);
@@ -339,10 +333,7 @@ export class Service {
   /** A connection whose first bytes another member has logged and acknowledged. */
   #recall(segment: Segment): Recalled | undefined {
     const { host, replicator } = this.#context;
-    const { packet, sourcePort, destinationPort } = segment;
-    const client = { address: packet.source, port: sourcePort };
-    const virtual = { address: packet.destination, port: destinationPort };
-    const head = replicator()?.heads.get(flowOf(client, virtual));
+    const head = replicator()?.heads.get(flowOf(segment.source, segment.destination));
     if (head === undefined) return undefined;
     const now = host.clock.now();
     const recalled = recallFacts(head, host.tcp.timestamp(now, 0), now);

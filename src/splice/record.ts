@@ -32,7 +32,7 @@ import {
 } from '../ip/address.ts';
 import { readAddress } from '../wire/ipv6.ts';
 import { MAX_WINDOW_SCALE } from '../wire/tcp-options.ts';
-import { formOfAddress, IPV4_FORM, type RecordForm } from './form.ts';
+import { formOfAddress, formOfFlow, IPV4_FORM, type RecordForm } from './form.ts';
 
 if (new Uint8Array(Uint32Array.of(1).buffer)[0] !== 1) {
   throw new Error('Suture keeps its tables in little-endian words: this machine is big-endian');
@@ -279,6 +279,16 @@ export const destinationOf = (view: DataView, at: number, form: RecordForm): End
   address: addressAt(view, at + form.addressBytes, form),
   port: view.getUint16(at + 2 * form.addressBytes + 2),
 });
+
+/** Whose a flow is: its client, and the virtual end point; undefined if no flow has so many bytes. */
+export function endsOf(
+  flow: Uint8Array,
+): { readonly client: Endpoint; readonly virtual: Endpoint } | undefined {
+  const form = formOfFlow(flow.length);
+  if (form === undefined) return undefined;
+  const view = new DataView(flow.buffer, flow.byteOffset, flow.length);
+  return { client: sourceOf(view, 0, form), virtual: destinationOf(view, 0, form) };
+}
 
 /** An address that lies at `at` as it does in a frame. */
 export const addressAt = (view: DataView, at: number, form: RecordForm): Address =>

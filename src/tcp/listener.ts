@@ -150,8 +150,7 @@ export class Listener {
       this.#answerStateless(segment, offer, this.#cookieFor(segment, this.#reserve), now);
       return;
     }
-    const local = { address: segment.packet.destination, port: segment.destinationPort };
-    const remote = { address: segment.packet.source, port: segment.sourcePort };
+    const { destination: local, source: remote } = segment;
     this.#halfOpen++;
     const connection = stack.create(local, remote, iss ?? stack.isn(local, remote), offer, {
       onClose: () => {
@@ -220,16 +219,15 @@ export class Listener {
   /** A segment that completes a handshake of which nothing is remembered but by its numbers. */
   #completed(segment: Segment, cookies: Cookies, now: Micros): boolean {
     const stack = this.#stack;
-    const { packet, options } = segment;
+    const { options } = segment;
     const irs = advance(segment.seq, -1);
     const iss = advance(segment.ack, -1);
     const mss = cookies.check(flowOf(segment), irs, iss, stack.clock.wall());
     if (mss === undefined) {
       const recalled = this.options.recall?.(segment);
       if (recalled !== undefined) {
-        const local = { address: packet.destination, port: segment.destinationPort };
-        const remote = { address: packet.source, port: segment.sourcePort };
-        const connection = this.#recreate(local, remote, recalled, now);
+        const { destination, source } = segment;
+        const connection = this.#recreate(destination, source, recalled, now);
         if (connection !== undefined) this.#begin(connection, segment, now);
         return true;
       }
@@ -241,8 +239,7 @@ export class Listener {
       stack.counters.cookiesFailed++;
       return false;
     }
-    const local = { address: packet.destination, port: segment.destinationPort };
-    const remote = { address: packet.source, port: segment.sourcePort };
+    const { destination: local, source: remote } = segment;
     // What is offered may have changed since the SYN: what the client shows of it counts.
     const { settings } = this.options;
     const { mss: offeredMss, windowScale } = this.#offerTo(segment);

@@ -1,4 +1,5 @@
 // A received segment as the rules of RFC 9293 speak of it: SEG.SEQ, SEG.ACK, SEG.LEN, SEG.WND.
+import type { Endpoint } from '../ip/address.ts';
 import type { Packet } from '../ip/packet.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Options, readOptions } from '../wire/tcp-options.ts';
@@ -25,6 +26,14 @@ export class Segment {
   /** Payload bytes, without SYN and FIN. */
   get length(): number {
     return this.end - this.start;
+  }
+
+  get source(): Endpoint {
+    return { address: this.packet.source, port: this.sourcePort };
+  }
+
+  get destination(): Endpoint {
+    return { address: this.packet.destination, port: this.destinationPort };
   }
 
   has(flag: number): boolean {
