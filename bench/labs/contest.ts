@@ -14,6 +14,7 @@ import {
   SERVER_IPV6,
   serviceOf,
 } from '../contestants/contestants.ts';
+import { SYSCTLS } from './hosts.ts';
 
 const CONTESTANTS = join(import.meta.dirname, '../contestants');
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'];
@@ -21,18 +22,6 @@ const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'];
 const READY_MS = 60_000;
 /** Of the cluster with one member; the others follow, each with as many as it has members. */
 const HOST_PARTS = { mesh: 140, nextHop: 160, source: 180 };
-
-/**
- * The same for every host, whatever the machine's defaults are. A client that opens thousands of connections a
- * second keeps each for a minute in TIME-WAIT. When all its 14,000 ports of the default range's even half are
- * taken, each connect() walks them all, which takes milliseconds and looks as if the proxy stalled. Hence more
- * ports, and those in TIME-WAIT are used again after a second (ip-sysctl, tcp_tw_reuse).
- */
-const SYSCTLS = {
-  'net.ipv4.tcp_congestion_control': 'reno',
-  'net.ipv4.ip_local_port_range': '1024 65535',
-  'net.ipv4.tcp_tw_reuse': 1,
-};
 
 /**
  * @param contestants those that take part

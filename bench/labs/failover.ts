@@ -5,6 +5,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TopologyInput } from '../../src/lab/topology.ts';
 import type { Stage } from '../harness/stage.ts';
 import { streamServer } from '../load/streams.ts';
+import {
+  clientHost,
+  GATEWAY,
+  LAN,
+  type Route,
+  routerHost,
+  SERVER,
+  SWITCHES,
+  serverHost,
+} from './hosts.ts';
 
 export const PORT = 7_000;
 export const FIRST_HAPROXY = 'h1';
@@ -41,24 +51,12 @@ export function failoverTopology(contestants: readonly string[], folder: string)
   const withHaproxy = contestants.includes('haproxy-keepalived');
   return {
     name: 'failover',
-    switches: { edge: {}, lan: {}, farm: {} },
+    switches: SWITCHES,
     hosts: {
-      client: {
-        interfaces: { eth0: { switch: 'edge', addresses: ['10.2.0.2/24'] } },
-        routes: [{ to: 'default', via: '10.2.0.1' }],
-      },
-      router: {
-        forward: true,
-        interfaces: {
-          eth0: { switch: 'edge', addresses: ['10.2.0.1/24'] },
-          eth1: { switch: 'lan', addresses: ['10.1.0.1/24'] },
-          eth2: { switch: 'farm', addresses: ['10.3.0.1/24'] },
-        },
-        routes: clusters.flatMap(([, cluster]) => routesOf(cluster)),
-      },
+      client: clientHost,
+      router: routerHost(clusters.flatMap(([, cluster]) => routesOf(cluster))),
       web: {
-        interfaces: { eth0: { switch: 'farm', addresses: ['10.3.0.31/24'] } },
-        routes: [{ to: 'default', via: '10.3.0.1' }],
+        ...serverHost,
         run: [
           {
             name: 'stream',
@@ -85,8 +83,6 @@ export function failoverTopology(contestants: readonly string[], folder: string)
   };
 }
 
-type Route = NonNullable<TopologyInput['hosts'][string]['routes']>[number];
-
 function routesOf({ members, first, address, sources }: Cluster): Route[] {
   const hops = members.map((_, index) => `10.1.0.${first + index}`);
   if (sources === undefined) return [{ to: address, via: hops[0] }];
@@ -97,7 +93,7 @@ function haproxyHost(address: string, which: 'first' | 'second'): TopologyInput[
   const pids = ['--pid', `/run/keepalived-${which}.pid`, '--vrrp_pid', `/run/vrrp-${which}.pid`];
   return {
     interfaces: { eth0: { switch: 'lan', addresses: [`${address}/24`] } },
-    routes: [{ to: 'default', via: '10.1.0.1' }],
+    routes: [{ to: 'default', via: GATEWAY }],
     run: [
       {
         name: 'haproxy',
@@ -131,9 +127,9 @@ function configuration(name: string, { members, first, address }: Cluster): stri
   });
   return JSON.stringify({
     cluster: { name, secret: 'a secret for the bench alone' },
-    network: { subnet: '10.1.0.0/24', gateway: '10.1.0.1' },
+    network: { subnet: LAN, gateway: GATEWAY },
     members: Object.fromEntries(members.map((each, index) => [each, member(index)])),
-    pools: { stream: { backends: [`10.3.0.31:${PORT}`] } },
+    pools: { stream: { backends: [`${SERVER}:${PORT}`] } },
     services: [{ name: 'stream', address, port: PORT, protocol: 'tcp', pool: 'stream' }],
     log: { level: 'info' },
   });

@@ -6,6 +6,17 @@ import { join } from 'node:path';
 import { FIRST_MARK } from '../../src/lab/spreading.ts';
 import type { TopologyInput } from '../../src/lab/topology.ts';
 import { Stage } from '../harness/stage.ts';
+import {
+  clientHost,
+  GATEWAY,
+  LAN,
+  type Route,
+  routerHost,
+  SERVER,
+  SWITCHES,
+  SYSCTLS,
+  serverHost,
+} from './hosts.ts';
 
 export const SERVICE = '10.0.0.100';
 export const BULK_PORT = 5_201;
@@ -73,35 +84,17 @@ function topology(
 ): TopologyInput {
   const members = spreadMembers(count);
   const hops = hopsOf(count);
-  const over = (to: string): NonNullable<TopologyInput['hosts'][string]['routes']>[number] =>
+  const over = (to: string): Route =>
     hops.length === 1 ? { to, via: hops[0] } : { to, via: hops, spread };
-  const sysctls = {
-    'net.ipv4.tcp_congestion_control': 'reno',
-    'net.ipv4.ip_local_port_range': '1024 65535',
-    'net.ipv4.tcp_tw_reuse': 1,
-  };
   return {
     name: 'spread',
-    switches: { edge: {}, lan: {}, farm: {} },
+    switches: SWITCHES,
     hosts: {
-      client: {
-        interfaces: { eth0: { switch: 'edge', addresses: ['10.2.0.2/24'] } },
-        routes: [{ to: 'default', via: '10.2.0.1' }],
-        sysctls,
-      },
-      router: {
-        forward: true,
-        interfaces: {
-          eth0: { switch: 'edge', addresses: ['10.2.0.1/24'] },
-          eth1: { switch: 'lan', addresses: ['10.1.0.1/24'] },
-          eth2: { switch: 'farm', addresses: ['10.3.0.1/24'] },
-        },
-        routes: [over(SERVICE), over(SOURCES)],
-      },
+      client: { ...clientHost, sysctls: SYSCTLS },
+      router: routerHost([over(SERVICE), over(SOURCES)]),
       web: {
-        interfaces: { eth0: { switch: 'farm', addresses: ['10.3.0.31/24'] } },
-        routes: [{ to: 'default', via: '10.3.0.1' }],
-        sysctls,
+        ...serverHost,
+        sysctls: SYSCTLS,
         files: { root: files },
         run: [{ name: 'iperf3', command: ['iperf3', '--server'], ready: { tcp: BULK_PORT } }],
       },
@@ -123,11 +116,11 @@ function configuration(count: number): string {
   });
   return JSON.stringify({
     cluster: { name: `spread${count}`, secret: 'a secret for the bench alone' },
-    network: { subnet: '10.1.0.0/24', gateway: '10.1.0.1' },
+    network: { subnet: LAN, gateway: GATEWAY },
     members: Object.fromEntries(spreadMembers(count).map((name, index) => [name, member(index)])),
     pools: {
-      web: { backends: ['10.3.0.31:80'] },
-      bulk: { backends: [`10.3.0.31:${BULK_PORT}`] },
+      web: { backends: [`${SERVER}:80`] },
+      bulk: { backends: [`${SERVER}:${BULK_PORT}`] },
     },
     services: [
       { name: 'web', address: SERVICE, port: 80, protocol: 'tcp', pool: 'web' },
