@@ -52,7 +52,11 @@ async function run({ seeds, seed, jobs, trace = false, json = false }: SimOption
     const write = (line: string): void => {
       process.stdout.write(`${line}\n`);
     };
-    for (let each = first; each < first + count; each++) done(rehearse(each, { trace: write }));
+    for (let each = first; each < first + count; each++) {
+      done(rehearse(each, { trace: write }));
+      // A signal, and that nobody reads any more, are heard in between.
+      await new Promise(setImmediate);
+    }
   } else await rehearseAll(first, count, jobs, done);
   const seconds = (performance.now() - startedAt) / 1_000;
   process.stdout.write(

@@ -55,6 +55,13 @@ test.each<[readonly string[], string]>([
   expect(stderr.trimEnd()).not.toContain('\n');
 });
 
+test('who reads no further ends it without a word', async () => {
+  const command = `"$0" --disable-warning=ExperimentalWarning "$1" sim --seeds 1000 --trace | head -1`;
+  const { code, stdout, stderr } = await run(['bash', '-c', command, process.execPath, main]);
+  expect([code, stderr]).toEqual([0, '']);
+  expect(stdout.trimEnd()).not.toContain('\n');
+});
+
 test('validate prints every problem, for people and for programs', async () => {
   const file = join(folder, 'bad.yaml');
   writeFileSync(file, 'name: X\nhosts:\n  web:\n    routes: [{ to: default, via: nowhere }]\n');
