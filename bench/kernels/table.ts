@@ -15,7 +15,6 @@ import { rewriteIpv4 } from '../../src/splice/rewrite.ts';
 import { readSegment, Segment } from '../../src/splice/segment.ts';
 import { Splicer } from '../../src/splice/splicer.ts';
 import { SpliceTable } from '../../src/splice/table.ts';
-import { allocateHuge } from '../../src/sys/huge-pages.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import { ETHERNET_AT, NETWORK_AT, VIRTIO_AT } from '../../src/wire/layout.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -190,7 +189,7 @@ function lookups({ table }: Splicer, order: Uint32Array): () => number {
 
 const micros = (began: number): number => (performance.now() - began) * 1_000;
 const tableFor = (maximum: number): SpliceTable =>
-  new SpliceTable({ maximum, random: seededRandom(1), allocate: allocateHuge });
+  new SpliceTable({ maximum, random: seededRandom(1) });
 
 async function figures(flows: number): Promise<Figures> {
   const table = tableFor(flows);

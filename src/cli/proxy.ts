@@ -14,7 +14,6 @@ import { createMetrics } from '../proxy/metrics.ts';
 import { ProxyMember } from '../proxy/proxy.ts';
 import { differences, loadAgain } from '../proxy/reload.ts';
 import { sourcesOf } from '../proxy/sources.ts';
-import { allocateHuge } from '../sys/huge-pages.ts';
 import { SystemError } from '../sys/libc.ts';
 import { CONFIG_OPTION, demand, MEMBER_OPTION, type MemberOptions } from './proxy/ask.ts';
 import { drainCommand } from './proxy/drain.ts';
@@ -65,7 +64,7 @@ async function runProxy({ tapNamespace, bridge, ...options }: Options): Promise<
   const member = memberConfig(config, name);
   const logger = pino({ level: config.log.level, base: { member: name } });
   const link = openTap(config, name, { tapNamespace, bridge });
-  const proxy = new ProxyMember({ config, member: name, link, logger, allocate: allocateHuge });
+  const proxy = new ProxyMember({ config, member: name, link, logger });
   const sources = sourcesOf(proxy);
   const leave = leaving(proxy);
   const reload = (): readonly string[] => {

@@ -14,7 +14,6 @@ import { Patiences } from '../replication/patience.ts';
 import { Replicator } from '../replication/replicator.ts';
 import type { Keeper } from '../replication/store/keeper.ts';
 import { endsOf } from '../splice/record.ts';
-import type { Allocate } from '../splice/tuple-index.ts';
 import { Cookies } from '../tcp/cookie.ts';
 import type { SipKey } from '../tcp/siphash.ts';
 import { keyFromSecret } from '../tcp/stack.ts';
@@ -40,8 +39,6 @@ export interface ProxyMemberOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** Memory for the splice tables; plain buffers when absent. */
-  readonly allocate?: Allocate;
   /** Makes the store that `config.store` describes; what its `url` says when absent. */
   readonly store?: StoreFactory;
 }
@@ -104,7 +101,6 @@ export class ProxyMember {
       maximum: config.splice.maxRecords,
       lingerMillis: config.splice.lingerMs,
       idleMillis: config.splice.idleTimeoutMs,
-      allocate: options.allocate,
       logger,
       concede: (client, virtual) => this.#serviceAt(virtual)?.concede(client),
     });

@@ -34,7 +34,6 @@ import {
 import { LINGERING } from '../splice/slot.ts';
 import { Splicer, type SplicerCounters, splicerCounters } from '../splice/splicer.ts';
 import { SpliceTable, type SpliceTableCounters } from '../splice/table.ts';
-import type { Allocate } from '../splice/tuple-index.ts';
 import type { Connection } from '../tcp/connection.ts';
 import { Sightings } from './sightings.ts';
 
@@ -60,8 +59,6 @@ export interface SplicesOptions {
   readonly lingerMillis: number;
   readonly idleMillis: number;
   readonly logger: Logger;
-  /** Memory for the tables; plain buffers when absent. */
-  readonly allocate?: Allocate | undefined;
   /** Another member splices a client's connection to a virtual end point. */
   readonly concede: (client: Endpoint, virtual: Endpoint) => void;
 }
@@ -347,8 +344,8 @@ export class Splices implements RecordSource {
   }
 
   #splicerOf(form: RecordForm): Splicer {
-    const { host, maximum, lingerMillis, idleMillis, allocate } = this.#options;
-    const table = new SpliceTable({ maximum, form, random: host.random, allocate });
+    const { host, maximum, lingerMillis, idleMillis } = this.#options;
+    const table = new SpliceTable({ maximum, form, random: host.random });
     const splicer: Splicer = new Splicer({
       table,
       network: host.ip,

@@ -32,12 +32,10 @@ import {
   TIMESTAMP,
 } from './slot.ts';
 import { SlotQueue } from './slot-queue.ts';
-import { type Allocate, TupleIndex } from './tuple-index.ts';
+import { TupleIndex } from './tuple-index.ts';
 
 const LARGEST_MAXIMUM = 2 ** 24;
 const NO_HOP_WORD = -1;
-
-const plain: Allocate = (bytes) => new ArrayBuffer(bytes);
 
 export interface SpliceTableOptions {
   /** The most records that the table takes, 1 to 2^24. Memory is used as they come. */
@@ -51,8 +49,6 @@ export interface SpliceTableOptions {
    * half a million records; while it is larger than needed, lookups are a little slower.
    */
   readonly reserve?: number;
-  /** Zeroed memory for slots and index; plain buffers when absent. */
-  readonly allocate?: Allocate | undefined;
 }
 
 export interface SpliceTableCounters {
@@ -106,8 +102,7 @@ export class SpliceTable {
   #free = -1;
 
   /** @throws RangeError if `maximum` is out of range */
-  constructor(options: SpliceTableOptions) {
-    const { maximum, form = IPV4_FORM, random, reserve = 0, allocate = plain } = options;
+  constructor({ maximum, form = IPV4_FORM, random, reserve = 0 }: SpliceTableOptions) {
     if (!Number.isInteger(maximum) || maximum < 1 || maximum > LARGEST_MAXIMUM) {
       throw new RangeError(`a splice table holds 1 to ${LARGEST_MAXIMUM} records, not ${maximum}`);
     }
@@ -116,11 +111,10 @@ export class SpliceTable {
     this.slotWords = form.slotWords;
     this.seen = form.seen;
     // The system hands out the pages of this array when they are first written.
-    this.words = new Int32Array(allocate(4 * maximum * form.slotWords));
+    this.words = new Int32Array(maximum * form.slotWords);
     this.view = new DataView(this.words.buffer);
     this.#bytes = new Uint8Array(this.words.buffer);
-    const keys = 2 * Math.min(reserve, maximum);
-    this.#index = new TupleIndex({ words: this.words, form, random, reserve: keys, allocate });
+    this.#index = new TupleIndex(this.words, form, random, 2 * Math.min(reserve, maximum));
     this.#scratch = new DataView(new ArrayBuffer(form.recordBytes));
     this.#scratchWords = new Uint32Array(this.#scratch.buffer);
     this.lingering = new SlotQueue(this.words, form);

@@ -10,20 +10,6 @@ const LARGEST_LOAD = 0.6;
 /** Places of the old entries that each key added empties while the index grows; it is done before it must grow again. */
 const STEP = 32;
 
-/** Zeroed memory of so many bytes. */
-export type Allocate = (bytes: number) => ArrayBuffer;
-
-export interface TupleIndexOptions {
-  /** The slots of the table. */
-  readonly words: Int32Array;
-  readonly form: RecordForm;
-  /** Seeds the hash. */
-  readonly random: Random;
-  /** Keys for which there is room from the start. */
-  readonly reserve: number;
-  readonly allocate: Allocate;
-}
-
 /**
  * An index over the two keys of every record of one form. A reference is `slot * 2 + direction`; its key is
  * the record's way of that direction. The place of an entry is given by the upper bits of its hash, so
@@ -34,7 +20,6 @@ export interface TupleIndexOptions {
  * A key's first three words, which are all of an IPv4 key, are handled without a loop.
  */
 export class TupleIndex {
-  readonly #allocate: Allocate;
   readonly #words: Int32Array;
   /** The same, in the array type of a frame's words: the engine makes faster code of one type. */
   readonly #unsigned: Uint32Array;
@@ -50,10 +35,13 @@ export class TupleIndex {
   #moved = 0;
   #count = 0;
 
-  constructor({ words, form, random, reserve, allocate }: TupleIndexOptions) {
+  /**
+   * @param words the slots of the table
+   * @param reserve keys for which there is room from the start
+   */
+  constructor(words: Int32Array, form: RecordForm, random: Random, reserve: number) {
     const bits = Math.ceil(Math.log2(Math.max(SMALLEST, reserve / LARGEST_LOAD)));
-    this.#allocate = allocate;
-    this.#entries = new Int32Array(allocate(8 * 2 ** bits));
+    this.#entries = new Int32Array(2 * 2 ** bits);
     this.#mask = 2 ** bits - 1;
     this.#shift = 32 - bits;
     this.#words = words;
@@ -166,7 +154,7 @@ export class TupleIndex {
     // The system hands out the pages of a large array when they are first written.
     this.#old = this.#entries;
     this.#moved = 0;
-    this.#entries = new Int32Array(this.#allocate(2 * this.#old.byteLength));
+    this.#entries = new Int32Array(2 * this.#old.length);
     this.#mask = 2 * this.#mask + 1;
     this.#shift--;
     this.#move(this.#old, STEP);

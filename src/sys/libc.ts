@@ -13,9 +13,6 @@ export const AF_INET = 2;
 export const SOCK_DGRAM = 2;
 export const SOCK_CLOEXEC = 0o2000000;
 
-/** For `madvise`. */
-export const MADV_HUGEPAGE = 14;
-
 export const EINTR = 4;
 export const EAGAIN = 11;
 
@@ -24,7 +21,6 @@ const cClose = libc.func('int close(int fd)');
 const cRead = libc.func('int64_t read(int fd, uint64_t buffer, uint64_t count)');
 const cWrite = libc.func('int64_t write(int fd, uint64_t buffer, uint64_t count)');
 const cIoctlBuffer = libc.func('int ioctl(int fd, ulong request, void *argument)');
-const cMadvise = libc.func('int madvise(uint64_t address, uint64_t length, int advice)');
 const cPoll = libc.func('int poll(void *fds, ulong count, int timeout)');
 const cSetns = libc.func('int setns(int fd, int type)');
 const cSocket = libc.func('int socket(int domain, int type, int protocol)');
@@ -79,10 +75,6 @@ export const ioctl = (fd: number, request: number, argument: Uint8Array, about: 
 export const ioctlValue = (fd: number, request: number, value: number, about: string): void => {
   check(cIoctlValue(fd, request, value), 'ioctl', about);
 };
-
-/** Advises on whole pages; false if the kernel does not take it. */
-export const madvise = (address: number, length: number, advice: number): boolean =>
-  cMadvise(address, length, advice) === 0;
 
 export const socket = (domain: number, type: number, protocol: number): number =>
   check(cSocket(domain, type, protocol), 'socket', `of domain ${domain}`);
