@@ -58,8 +58,11 @@ export class Isolation {
     this.#doubt(now);
   }
 
-  /** True while this member may be the one that the others went on without. */
-  isDoubtful(now: Micros): boolean {
+  /**
+   * Notices whether frames come again, and what that means.
+   * @returns true while this member may be the one that the others went on without
+   */
+  notice(now: Micros): boolean {
     const { frames: count, quiet } = this.#options;
     const frames = count();
     if (frames === this.#frames) return this.#doubtful;

@@ -37,9 +37,8 @@ export class Joiner {
   readonly #membership: Membership;
   /** It waits for others to be heard. */
   #listeningSince: Micros = 0;
-  #steppedAt: Micros = 0;
-  /** For how long it stood still meanwhile. */
-  #stood: Micros = 0;
+  /** For how long this process had stood still until then. */
+  #stoodBefore: Micros = 0;
   #othersServe: boolean;
   #source: Peer | undefined;
   /** Who has given its table in this join. */
@@ -62,17 +61,12 @@ export class Joiner {
   }
 
   start(now: Micros): void {
-    this.#steppedAt = now;
     this.#listen(now);
   }
 
   /** Looks whether there is something to do; called with every heartbeat and change. */
   step(now: Micros): void {
     if (this.#membership.state !== JOINING) return;
-    // Who stands still does not listen.
-    const stood = now - this.#steppedAt;
-    if (stood > this.#options.suspectAfter) this.#stood += stood;
-    this.#steppedAt = now;
     if (this.#source !== undefined) return;
     const serving = this.#mesh.peers.filter((peer) => peer.status === 'live');
     if (serving.length > 0) {
@@ -124,7 +118,7 @@ export class Joiner {
 
   #listen(now: Micros): void {
     this.#listeningSince = now;
-    this.#stood = 0;
+    this.#stoodBefore = this.#membership.stood;
   }
 
   /** Who hears all others joining knows that nobody serves. */
@@ -132,7 +126,9 @@ export class Joiner {
     const hearsAll = this.#mesh.peers.every((peer) => peer.isUp);
     const least = hearsAll ? LEAST_LISTENING : this.#othersServe ? WAITING : LISTENING;
     const listening = Math.max(2 * this.#options.suspectAfter, least);
-    return this.#listeningSince + listening + Math.min(this.#stood, WAITING);
+    // Who stands still does not listen.
+    const stood = this.#membership.stood - this.#stoodBefore;
+    return this.#listeningSince + listening + Math.min(stood, WAITING);
   }
 
   /**

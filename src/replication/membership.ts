@@ -96,6 +96,7 @@ export class Membership {
   /** With whom it may have to be settled who goes on. */
   readonly #contests = new Map<Peer, Contest>();
   #lastRun: Micros = 0;
+  #stood: Micros = 0;
   /** When this process last woke after it had not run for so long that all others suspect it. */
   #wokeAt: Micros = Number.NEGATIVE_INFINITY;
   /** The members whose addresses this one holds beside its own; told to the others. */
@@ -133,10 +134,15 @@ export class Membership {
     return this.#view;
   }
 
+  /** For how long this process has stood still in this life, where others may have suspected it for that. */
+  get stood(): Micros {
+    return this.#stood;
+  }
+
   /** True while a flow that is not in the table may be known to others (invariant I4). */
   graceUntil(now: Micros): boolean {
     if (this.#state === JOINING || now < this.#graceEnd) return true;
-    return this.#isolation.isDoubtful(now);
+    return this.#isolation.notice(now);
   }
 
   start(now: Micros): void {
@@ -184,7 +190,7 @@ export class Membership {
   /** Notices own stalls, and sends the heartbeats and fences that are due at once. Once a breath. */
   run(now: Micros): void {
     this.#noticeStall(now);
-    this.#isolation.isDoubtful(now);
+    this.#isolation.notice(now);
     for (const peer of this.#mesh.peers) {
       if (peer.stale !== undefined && now - peer.fencedAt >= this.#options.heartbeat) {
         this.#tell(peer, peer.stale);
@@ -209,6 +215,7 @@ export class Membership {
   }
 
   established(peer: Peer, now: Micros): void {
+    this.#noticeStall(now);
     peer.status = peer.declared === JOINING ? 'joining' : 'live';
     peer.helloDue = true;
     this.#contests.delete(peer);
@@ -351,7 +358,7 @@ export class Membership {
   /** What a zombie answered for is ours again, unless we may be the zombie. */
   #reclaim(now: Micros): void {
     this.#noticeStall(now);
-    if (this.#isolation.isDoubtful(now)) this.#owed = true;
+    if (this.#isolation.notice(now)) this.#owed = true;
     else this.#events.returned();
   }
 
@@ -389,6 +396,7 @@ export class Membership {
       if (peer.isUp) peer.heardAt = Math.min(now, peer.heardAt + peer.patience.excuse(stall));
     }
     if (stall < suspectAfter) return;
+    this.#stood += stall;
     logger.warn({ stall }, 'this process did not run for a while');
     // Without peers nobody can have gone on. Then nothing may wait, however often a busy machine lets this one stand.
     if (this.#state !== JOINING && this.#mesh.peers.some((peer) => peer.isUp)) {

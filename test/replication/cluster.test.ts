@@ -31,6 +31,20 @@ describe('start', () => {
     expect(first.replicator.graceUntil(network.now())).toBe(false);
   });
 
+  test('a process that stands still does not listen meanwhile', () => {
+    const { members, network } = new SimCluster(1, 3);
+    const [first] = members;
+    first.start();
+    network.pass(100 * MILLISECOND);
+    first.pause();
+    network.pass(SECOND);
+    first.resume();
+    network.pass(1_380 * MILLISECOND);
+    expect(first.held.size).toBe(0);
+    network.pass(40 * MILLISECOND);
+    expect([...first.held]).toEqual([0, 1, 2]);
+  });
+
   test.each(SEEDS)('members that start at once each hold their own (seed %i)', (seed) => {
     const sim = started(3, seed);
     for (const member of sim.members) expect([...member.held]).toEqual([member.id]);
