@@ -4,6 +4,7 @@
  * memory with SYNs.
  */
 import type { Micros } from '../env/clock.ts';
+import { flowHash } from './flow-hash.ts';
 import { MAX_SYN_BYTES, synFlowAt, synFlowLength, synHeaderAt } from './messages.ts';
 
 /** A power of two. */
@@ -55,13 +56,13 @@ export class Handshakes {
    */
   note(view: DataView, at: number, length: number, now: Micros, tries = 0): void {
     const place = this.#next % CAPACITY;
-    const bucket = this.#bucketOf(view, synFlowAt(at), synFlowLength(view, at));
-    const before = this.#find(bucket, view, synFlowAt(at), synFlowLength(view, at));
-    if (before !== NONE) this.#remove(before);
+    const to = place * STRIDE;
     if (this.#lengths[place] > 0) this.#remove(place);
-    for (let byte = 0; byte < length; byte++) {
-      this.bytes[place * STRIDE + byte] = view.getUint8(at + byte);
-    }
+    for (let byte = 0; byte < length; byte++) this.bytes[to + byte] = view.getUint8(at + byte);
+    const flowLength = synFlowLength(this.view, to);
+    const bucket = this.#bucketOf(this.bytes, synFlowAt(to), flowLength);
+    const before = this.#find(bucket, this.bytes, synFlowAt(to), flowLength);
+    if (before !== NONE) this.#remove(before);
     this.#lengths[place] = length;
     this.#notedAt[place] = now;
     this.#tries[place] = tries;
@@ -80,8 +81,7 @@ export class Handshakes {
 
   /** The number of a flow's handshake, or -1. */
   find(flow: Uint8Array): number {
-    const view = new DataView(flow.buffer, flow.byteOffset, flow.length);
-    const place = this.#find(this.#bucketOf(view, 0, flow.length), view, 0, flow.length);
+    const place = this.#find(this.#bucketOf(flow, 0, flow.length), flow, 0, flow.length);
     // Numbers of one place are a whole round apart.
     return place === NONE ? -1 : this.#next - 1 - ((this.#next - 1 - place) % CAPACITY);
   }
@@ -124,26 +124,26 @@ export class Handshakes {
     return this.#tries[number % CAPACITY];
   }
 
-  #find(bucket: number, view: DataView, flowAt: number, flowLength: number): number {
+  #find(bucket: number, bytes: Uint8Array, flowAt: number, flowLength: number): number {
     let place = this.#buckets[bucket];
-    while (place !== NONE && !this.#isOf(place, view, flowAt, flowLength)) {
+    while (place !== NONE && !this.#isOf(place, bytes, flowAt, flowLength)) {
       place = this.#chain[place];
     }
     return place;
   }
 
-  #isOf(place: number, view: DataView, flowAt: number, flowLength: number): boolean {
+  #isOf(place: number, bytes: Uint8Array, flowAt: number, flowLength: number): boolean {
     const at = place * STRIDE;
     if (synFlowLength(this.view, at) !== flowLength) return false;
-    for (let byte = 0; byte < flowLength; byte += 4) {
-      if (this.view.getUint32(synFlowAt(at) + byte) !== view.getUint32(flowAt + byte)) return false;
+    for (let byte = 0; byte < flowLength; byte++) {
+      if (this.bytes[synFlowAt(at) + byte] !== bytes[flowAt + byte]) return false;
     }
     return true;
   }
 
   #remove(place: number): void {
     const at = place * STRIDE;
-    const bucket = this.#bucketOf(this.view, synFlowAt(at), synFlowLength(this.view, at));
+    const bucket = this.#bucketOf(this.bytes, synFlowAt(at), synFlowLength(this.view, at));
     let before = this.#buckets[bucket];
     if (before === place) this.#buckets[bucket] = this.#chain[place];
     else {
@@ -154,13 +154,7 @@ export class Handshakes {
     this.#open--;
   }
 
-  #bucketOf(view: DataView, at: number, length: number): number {
-    let hash = this.#seed;
-    for (let byte = 0; byte < length; byte += 4) {
-      hash = Math.imul(hash ^ view.getUint32(at + byte), 0x9e37_79b1);
-      hash ^= hash >>> 15;
-    }
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-    return (hash ^ (hash >>> 13)) & (CAPACITY - 1);
+  #bucketOf(bytes: Uint8Array, at: number, length: number): number {
+    return flowHash(bytes, at, length, this.#seed) & (CAPACITY - 1);
   }
 }

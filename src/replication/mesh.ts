@@ -153,11 +153,9 @@ export class Mesh {
       if (all) peer.flushAllAt = now + FLUSH_ALL_EVERY;
       const { outgoing } = peer;
       const pace = this.#options.isBusy?.() === true ? PACE : 0;
-      for (
-        let next = outgoing.take(all, pace, now);
-        next !== undefined;
-        next = outgoing.take(all, pace, now)
-      ) {
+      for (;;) {
+        const next = outgoing.take(all, pace, now);
+        if (next === undefined) break;
         this.#sendNumbered(peer, next, now);
         sent = true;
       }

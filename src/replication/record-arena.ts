@@ -1,5 +1,6 @@
 // Room for records that come and go: bytes side by side, found by their flow and, for each owner, in the order in
 // which they came. Nothing is allocated while it need not grow.
+import { flowHash } from './flow-hash.ts';
 import { MAX_MEMBERS } from './member.ts';
 import { MAX_RECORD_BYTES } from './messages.ts';
 
@@ -224,14 +225,8 @@ export class RecordArena {
     this.#chain[before] = this.#chain[place];
   }
 
-  /** FNV-1a from a seed of ours, then mixed, so that the low bits depend on all bytes. */
   #bucketOf(bytes: Uint8Array, at: number, length: number): number {
-    let hash = this.#seed ^ 0x811c_9dc5;
-    for (let index = 0; index < length; index++) {
-      hash = Math.imul(hash ^ bytes[at + index], 0x0100_0193);
-    }
-    hash = Math.imul(hash ^ (hash >>> 15), 0x85eb_ca6b);
-    return (hash ^ (hash >>> 13)) & (this.#capacity - 1);
+    return flowHash(bytes, at, length, this.#seed) & (this.#capacity - 1);
   }
 
   #grow(): void {
