@@ -5,6 +5,7 @@
 import { type Micros, SECOND } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import { Timer, type Timers } from '../env/timers.ts';
+import { Contests } from './contests.ts';
 import type { ReplicationCounters } from './counters.ts';
 import type { Datagram } from './datagram.ts';
 import { BODY_AT } from './envelope.ts';
@@ -73,13 +74,6 @@ export interface MembershipEvents {
 /** For so long a life is new. */
 const NEW: Micros = (5 * SECOND) / 2;
 
-/** A peer went silent, and may hold this member for dead, too. */
-interface Contest {
-  readonly since: Micros;
-  /** `evidence()` then. */
-  readonly evidence: number;
-}
-
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #mesh: Mesh;
@@ -91,14 +85,10 @@ export class Membership {
   #state: MemberState = JOINING;
   #view: View = { number: 0, active: [], homes: [] };
   #graceEnd: Micros = 0;
-  /** `evidence()` when this life began. */
-  #evidenceAtStart = 0;
   /** With whom it may have to be settled who goes on. */
-  readonly #contests = new Map<Peer, Contest>();
+  readonly #contests: Contests;
   #lastRun: Micros = 0;
   #stood: Micros = 0;
-  /** When this process last woke after it had not run for so long that all others suspect it. */
-  #wokeAt: Micros = Number.NEGATIVE_INFINITY;
   /** The members whose addresses this one holds beside its own; told to the others. */
   adopted: readonly number[] = [];
 
@@ -107,7 +97,8 @@ export class Membership {
     this.#mesh = mesh;
     this.#events = events;
     this.#heartbeat = new Timer((now) => this.#beat(now));
-    const { frames, timers, heartbeat, suspectAfter } = options;
+    const { frames, evidence, timers, heartbeat, suspectAfter, grace } = options;
+    this.#contests = new Contests({ evidence, together: suspectAfter, grace });
     this.#isolation = new Isolation({
       frames,
       timers,
@@ -148,7 +139,7 @@ export class Membership {
   start(now: Micros): void {
     this.#lastRun = now;
     this.#graceEnd = now + this.#options.grace;
-    this.#evidenceAtStart = this.#options.evidence();
+    this.#contests.start();
     this.#isolation.start(now);
     this.#options.timers.set(this.#heartbeat, now);
   }
@@ -218,7 +209,7 @@ export class Membership {
     this.#noticeStall(now);
     peer.status = peer.declared === JOINING ? 'joining' : 'live';
     peer.helloDue = true;
-    this.#contests.delete(peer);
+    this.#contests.end(peer);
     peer.newUntil = now + NEW;
     this.#listen(peer, now);
     this.#options.logger.info({ peer: peer.member.name, status: peer.status }, 'member heard');
@@ -235,7 +226,7 @@ export class Membership {
     if (peer.declared === JOINING && !peer.confirmed && this.#state !== JOINING) {
       // It never counted us in, so it has none of what is committed here.
       this.suspect(peer, 'it started without this member', now);
-      this.#contests.delete(peer);
+      this.#contests.end(peer);
       return;
     }
     peer.declared = declared;
@@ -278,7 +269,7 @@ export class Membership {
     const deadline = peer.heardAt + suspectAfter;
     if (now >= deadline) {
       peer.accused = true;
-      this.#contest(peer, now);
+      this.#contests.begin(peer, now);
       this.#isolation.lost();
       this.suspect(peer, 'it is silent', now);
       return;
@@ -402,7 +393,7 @@ export class Membership {
     if (this.#state !== JOINING && this.#mesh.peers.some((peer) => peer.isUp)) {
       this.#isolation.stood(now);
     }
-    if (stall >= MOST * suspectAfter) this.#wokeAt = now;
+    if (stall >= MOST * suspectAfter) this.#contests.woke(now);
   }
 
   #greet(peer: Peer): void {
@@ -427,34 +418,8 @@ export class Membership {
   #tell(peer: Peer, life: Incarnation): void {
     this.#options.counters.fencesOut++;
     const datagram = this.#hello();
-    messages.writeFenced(datagram, peer.latest, this.#evidence(peer));
+    messages.writeFenced(datagram, peer.latest, this.#contests.evidence(peer));
     this.#mesh.sendControl(peer, life, datagram);
-  }
-
-  /**
-   * Begins to count what the world says to this member without the peer. It counts on until the peer is here
-   * again, whatever the view does meanwhile: of two that compare, each must have told less than it has, or both
-   * yield. Peers that were lost together are counted from one moment, so that nobody's yielding goes round in a ring.
-   */
-  #contest(peer: Peer, now: Micros): void {
-    let contest: Contest = { since: now, evidence: this.#options.evidence() };
-    for (const [other, begun] of this.#contests) {
-      const together = now - begun.since < this.#options.suspectAfter && !other.isUp;
-      if (together && begun.since < contest.since) contest = begun;
-    }
-    this.#contests.set(peer, contest);
-  }
-
-  /**
-   * What the world said to this member since the peer went silent, or in this life. Who woke from a long sleep just before
-   * has nothing to say: the world went on without it. (Short ones a busy machine has all the time.)
-   */
-  #evidence(peer: Peer): number {
-    const contest = this.#contests.get(peer);
-    const { since = Number.NEGATIVE_INFINITY } = contest ?? {};
-    const then = contest?.evidence ?? this.#evidenceAtStart;
-    if (since >= this.#wokeAt && since < this.#wokeAt + this.#options.grace) return 0;
-    return Math.min(1 + this.#options.evidence() - then, 0xffff_ffff);
   }
 
   /** `peer` holds us for dead. One of the two must yield, and both must find the same one. */
@@ -479,7 +444,7 @@ export class Membership {
   #yieldsTo(peer: Peer, declared: MemberState, evidence: number): boolean {
     const weServe = this.#state !== JOINING;
     if (weServe !== (declared !== JOINING)) return !weServe;
-    const ours = this.#evidence(peer);
+    const ours = this.#contests.evidence(peer);
     return ours === evidence ? peer.id < this.#options.self : ours < evidence;
   }
 
