@@ -137,8 +137,8 @@ export class Intake implements ConnectionHandler {
     this.client.detach();
   }
 
-  /** Another member goes on with the client. (What is committing is for the proposals to decide.) */
-  concede(): void {
+  /** The same, while nothing was proposed or answered here. (What is committing is for the proposals to decide.) */
+  yieldEarly(): void {
     const isEarly = this.#phase === 'head' || this.#phase === 'dialing';
     if (isEarly || this.#phase === 'delivering') this.yield();
   }

@@ -102,7 +102,7 @@ export class ProxyMember {
       lingerMillis: config.splice.lingerMs,
       idleMillis: config.splice.idleTimeoutMs,
       logger,
-      concede: (client, virtual) => this.#serviceAt(virtual)?.concede(client),
+      onProposed: (client, virtual) => this.#serviceAt(virtual)?.yield(client),
     });
     this.keeper = keeperFor(options, () => this.config, this.host, this.splices);
     this.splices.keeper = this.keeper;
@@ -305,7 +305,10 @@ export class ProxyMember {
         prevails: (first, second) => this.splices.prevails(first, second),
         delete: (_from, key) => this.splices.delete(key),
         seen: (message) => this.splices.sightings.hear(message),
-        taken: (flow) => this.#serviceOf(flow)?.leave(flow),
+        taken: (flow) => {
+          const ends = endsOf(flow);
+          if (ends !== undefined) this.#serviceAt(ends.virtual)?.yieldEarly(ends.client);
+        },
         orphan: (head) => this.#adopt(replicator, head),
         abandoned: (handshakes) => this.answers.adopt(handshakes),
         // Who leaves must not take back what another has adopted.
@@ -353,7 +356,10 @@ export class ProxyMember {
     // Its record is inherited, or another member goes on with it.
     if (replicator.proposerOf(head.flow) !== undefined) return;
     if (this.splices.has(head.flow)) replicator.dropHead(head.flow);
-    else this.#serviceOf(head.flow)?.adopt(head);
+    else {
+      const ends = endsOf(head.flow);
+      if (ends !== undefined) this.#serviceAt(ends.virtual)?.adopt(ends.client, head);
+    }
   }
 
   /** What is on the link, and who knows the way to all else. */
@@ -372,11 +378,6 @@ export class ProxyMember {
 
   #serviceAt(virtual: Endpoint): Service | undefined {
     return this.#services.find((service) => service.isAt(virtual));
-  }
-
-  #serviceOf(flow: Uint8Array): Service | undefined {
-    const ends = endsOf(flow);
-    return ends && this.#serviceAt(ends.virtual);
   }
 
   /** Where another member is: after a partition nobody waits until it is asked for again. */

@@ -9,7 +9,7 @@ import type { Done } from '../replication/pending.ts';
 import type { Replicator } from '../replication/replicator.ts';
 import { MAX_FLOW_BYTES } from '../splice/form.ts';
 import { canSplice } from '../splice/join.ts';
-import { endsOf, writeFlow } from '../splice/record.ts';
+import { writeFlow } from '../splice/record.ts';
 import type { Connection, Offer } from '../tcp/connection.ts';
 import { COOKIE_LIFE, type Cookies } from '../tcp/cookie.ts';
 import { FlowMap } from '../tcp/demux.ts';
@@ -176,17 +176,16 @@ export class Service {
   }
 
   /**
-   * Another member splices a client's connection, which only one member may do: lets go of it. (A splice of ours
+   * Leaves a client to another member, which splices its connection: only one member may do that. (A splice of ours
    * that was being committed has been told so already.)
    */
-  concede(client: Endpoint): void {
+  yield(client: Endpoint): void {
     this.#intakeOf(client)?.yield();
   }
 
-  /** Another member has logged what the client of a flow says: lets go of it, if nothing is proposed for it yet. */
-  leave(flow: Uint8Array): void {
-    const ends = endsOf(flow);
-    if (ends !== undefined) this.#intakeOf(ends.client)?.concede();
+  /** Leaves a client to another member, which has logged what it says, if nothing is proposed for it here yet. */
+  yieldEarly(client: Endpoint): void {
+    this.#intakeOf(client)?.yieldEarly();
   }
 
   /** True if this member is out of the cluster, and the others go on without it. */
@@ -194,18 +193,16 @@ export class Service {
     return this.#context.replicator()?.isClosed ?? true;
   }
 
-  /** Goes on with a client whose member is gone. */
-  adopt(head: Head): void {
+  /** Goes on with a client whose member is gone, and has logged what it said. */
+  adopt(client: Endpoint, head: Head): void {
     const { host } = this.#context;
     const now = host.clock.now();
     const recalled = recallFacts(head, host.tcp.timestamp(now, 0), now);
-    const client = endsOf(head.flow)?.client;
-    if (client !== undefined && recalled !== undefined) {
-      // A connection that began here knows less, if it was the dead member that the client spoke to.
-      const intake = this.#intakeOf(client);
-      if (intake !== undefined && intake.heard < head.bytes.length) intake.concede();
-      this.#listener?.resume(client, recalled, now);
-    }
+    if (recalled === undefined) return;
+    // A connection that began here knows less, if it was the dead member that the client spoke to.
+    const intake = this.#intakeOf(client);
+    if (intake !== undefined && intake.heard < head.bytes.length) intake.yieldEarly();
+    this.#listener?.resume(client, recalled, now);
   }
 
   /** Answers a SYN that was taken here or at another member. */

@@ -60,7 +60,7 @@ export interface SplicesOptions {
   readonly idleMillis: number;
   readonly logger: Logger;
   /** Another member splices a client's connection to a virtual end point. */
-  readonly concede: (client: Endpoint, virtual: Endpoint) => void;
+  readonly onProposed: (client: Endpoint, virtual: Endpoint) => void;
 }
 
 export class Splices implements RecordSource {
@@ -218,7 +218,7 @@ export class Splices implements RecordSource {
     const form = formOfRecord(record.length);
     if (form === undefined) return;
     this.#record.set(record);
-    this.#options.concede(sourceOf(this.#view, 0, form), destinationOf(this.#view, 0, form));
+    this.#options.onProposed(sourceOf(this.#view, 0, form), destinationOf(this.#view, 0, form));
   }
 
   /**
