@@ -1,9 +1,12 @@
 // UDP sockets (RFC 768) over our own IP.
 import type { Micros } from '../env/clock.ts';
 import { Frame } from '../link/frame.ts';
+import type { Mac } from '../wire/ethernet.ts';
+import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmp.ts';
 import * as icmpv6 from '../wire/icmpv6.ts';
 import * as ipv4 from '../wire/ipv4.ts';
+import { ETHERNET_AT } from '../wire/layout.ts';
 import * as udp from '../wire/udp.ts';
 import {
   type Address,
@@ -50,6 +53,11 @@ export class UdpSocket {
     this.#udp.transmit(this.local, to, port, payload);
   }
 
+  /** The frame that `send` would send to the neighbour with that MAC, with its checksums; valid until the next call of either. */
+  compose(to: Address, port: number, payload: Uint8Array, mac: Mac): Frame | undefined {
+    return this.#udp.compose(this.local, to, port, payload, mac);
+  }
+
   close(): void {
     this.#udp.unbind(this);
   }
@@ -92,23 +100,46 @@ export class Udp implements Protocol {
   }
 
   transmit(from: Endpoint, to: Address, port: number, payload: Uint8Array): void {
+    const source = this.#write(from, to, port, payload);
+    if (source === undefined) return;
+    this.counters.sent++;
+    this.#ip.send(this.#frame, source, to, ipv4.PROTOCOL_UDP, SEGMENT);
+  }
+
+  compose(
+    from: Endpoint,
+    to: Address,
+    port: number,
+    payload: Uint8Array,
+    mac: Mac,
+  ): Frame | undefined {
+    const source = this.#write(from, to, port, payload);
+    if (source === undefined) return undefined;
+    const frame = this.#frame;
+    this.#ip.compose(frame, source, to, ipv4.PROTOCOL_UDP, SEGMENT, 0, false);
+    const type = typeof to === 'number' ? ethernet.TYPE_IPV4 : ethernet.TYPE_IPV6;
+    ethernet.write(frame.view, ETHERNET_AT, mac, this.#ip.mac, type);
+    return frame;
+  }
+
+  /** Writes header and payload, and returns the address to send from; undefined if that cannot be. */
+  #write(from: Endpoint, to: Address, port: number, payload: Uint8Array): Address | undefined {
     const total = udp.UDP_LENGTH + payload.length;
     const source = this.#sourceOf(from.address, to);
     if (source === undefined) {
       this.counters.noSource++;
-      return;
+      return undefined;
     }
     const at = this.#ip.payloadAt(to);
     // The length field of IPv4 counts the header, that of IPv6 does not.
     if (total > (typeof to === 'number' ? LONGEST - ipv4.IPV4_LENGTH : LONGEST)) {
       this.counters.tooLong++;
-      return;
+      return undefined;
     }
     udp.write(this.#frame.view, at, from.port, port, total);
     this.#frame.bytes.set(payload, at + udp.UDP_LENGTH);
     this.#frame.end = at + total;
-    this.counters.sent++;
-    this.#ip.send(this.#frame, source, to, ipv4.PROTOCOL_UDP, SEGMENT);
+    return source;
   }
 
   receive(packet: Packet, now: Micros): void {

@@ -25,6 +25,11 @@ export interface Link {
   send(frame: Frame): boolean;
   /** Resolves when a frame may be there, or after `timeout`; never rejects. */
   wait(timeout: Micros): Promise<void>;
+  /**
+   * Keeps `frames`, whole ones as they are sent, in place of those kept before, to be sent when this process is dead. Absent where
+   * nobody could. @returns false if they will not be sent
+   */
+  readonly bequeath?: ((frames: readonly Uint8Array[]) => boolean) | undefined;
   close(): void;
 }
 

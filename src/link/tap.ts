@@ -2,6 +2,7 @@
 // or write moves up to 64 KiB of a segment train whose checksum nobody has computed.
 import { type Clock, MILLISECOND, type Micros, systemClock } from '../env/clock.ts';
 import { bringUp, inNamespace, interfaceRequest } from '../sys/interface.ts';
+import { LastWill } from '../sys/last-will.ts';
 import * as libc from '../sys/libc.ts';
 import type { Frame } from './frame.ts';
 import { type Link, type LinkCounters, linkCounters } from './link.ts';
@@ -35,7 +36,7 @@ export interface TapOptions {
   clock?: Clock | undefined;
 }
 
-/** An open TAP. The interface vanishes with it, or with the process. */
+/** An open TAP. The interface vanishes with it, or with the process; a moment later where something was bequeathed. */
 export class TapLink implements Link {
   readonly name: string;
   readonly mtu: number;
@@ -49,6 +50,8 @@ export class TapLink implements Link {
   #wokenAt: Micros = Number.NEGATIVE_INFINITY;
   #closed = false;
   #waiting = false;
+  /** Made when something is bequeathed. */
+  #will: LastWill | undefined;
 
   /** @throws SystemError when the device, the namespace or the bridge is not to be had */
   constructor({ name, namespace, bridge, mtu = 1_500, clock = systemClock }: TapOptions) {
@@ -104,9 +107,17 @@ export class TapLink implements Link {
     this.#wokenAt = now;
   }
 
+  bequeath(frames: readonly Uint8Array[]): boolean {
+    if (this.#closed) return false;
+    this.#will ??= new LastWill(this.#fd);
+    this.#will.write(frames);
+    return this.#will.isKept;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#will?.revoke();
     // A descriptor that another thread polls must not be closed and given out again under it.
     if (!this.#waiting) libc.close(this.#fd);
   }

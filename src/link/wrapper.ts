@@ -26,6 +26,12 @@ export class LinkWrapper implements Link {
     return this.inner.nextAt ?? NEVER;
   }
 
+  /** As the inner one can. */
+  get bequeath(): Link['bequeath'] {
+    const { inner } = this;
+    return inner.bequeath && ((frames) => inner.bequeath?.(frames) ?? false);
+  }
+
   receive(frame: Frame): boolean {
     return this.inner.receive(frame);
   }

@@ -5,7 +5,7 @@ import type { Logger } from '../env/logger.ts';
 import { type Random, systemRandom } from '../env/random.ts';
 import { Timer } from '../env/timers.ts';
 import { Host } from '../host/host.ts';
-import { type Endpoint, isIpv6, isLinkLocal } from '../ip/address.ts';
+import { type Address, type Endpoint, isIpv6, isLinkLocal } from '../ip/address.ts';
 import type { Link } from '../link/link.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Incarnation } from '../replication/incarnation.ts';
@@ -25,6 +25,7 @@ import { Drain, type DrainOutcome } from './drain.ts';
 import { Forwarder, type ForwarderMember } from './forwarder.ts';
 import { Holdings, mustParse, mustParsePrefix } from './holdings.ts';
 import { isUnknown, keeperFor, type StoreFactory, sealersOf } from './keeping.ts';
+import { LastWords } from './last-words.ts';
 import { Pins } from './pins.ts';
 import { type PoolEntry, updatePools } from './pools.ts';
 import { Service, type ServiceContext } from './service.ts';
@@ -77,6 +78,9 @@ export class ProxyMember {
   readonly #issuers: { readonly self: number; count: number };
   /** In the order of their numbers; more may come. */
   readonly #members: MemberConfig[];
+  readonly #lastWords: LastWords;
+  /** Where each member is on the link, by its address in the mesh. */
+  readonly #macs = new Map<Address, Mac>();
   #replicator: Replicator | undefined;
   #drain: Drain | undefined;
 
@@ -95,6 +99,11 @@ export class ProxyMember {
     this.host.ip.addAddress(mustParse(own.mesh));
     this.#addRoutes();
     for (const member of config.members.values()) this.#know(member);
+    this.#lastWords = new LastWords({
+      host: this.host,
+      logger,
+      macOf: (address) => this.#macs.get(address),
+    });
     this.splices = new Splices({
       host: this.host,
       self: this.#self,
@@ -344,6 +353,7 @@ export class ProxyMember {
     this.#replicator = replicator;
     this.splices.replicator = replicator;
     replicator.start(host.clock.now());
+    this.#lastWords.speakFor(replicator, socket, host.clock.now());
   }
 
   /** Goes on with a client that a member had accepted who is gone. */
@@ -382,7 +392,10 @@ export class ProxyMember {
 
   /** Where another member is: after a partition nobody waits until it is asked for again. */
   #know({ name, mesh, mac }: MemberConfig): void {
-    if (name !== this.member) this.host.ip.neighbours.fix(mustParse(mesh), mustParseMac(mac));
+    if (name === this.member) return;
+    const address = mustParse(mesh);
+    this.#macs.set(address, mustParseMac(mac));
+    this.host.ip.neighbours.fix(address, mustParseMac(mac));
   }
 
   /** Another member of the cluster, which need not run yet. */

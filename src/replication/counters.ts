@@ -60,6 +60,8 @@ export interface ReplicationCounters {
   partialPartitions: number;
   /** Peers that left in order. */
   departures: number;
+  /** Peers whose processes ended, by their last words. */
+  deathsTold: number;
   fencesOut: number;
   fencesIn: number;
   /** Times that this process did not run when it should have, for a quarter of the suspicion time or more. */
@@ -105,6 +107,7 @@ export const replicationCounters = (): ReplicationCounters => ({
   suspicionsFalse: 0,
   partialPartitions: 0,
   departures: 0,
+  deathsTold: 0,
   fencesOut: 0,
   fencesIn: 0,
   stalls: 0,

@@ -250,6 +250,13 @@ export class Membership {
       } else if (messages.messageType(view, at) === messages.LEFT) {
         if (!stale) this.#departed(peer, now);
         return;
+      } else if (messages.messageType(view, at) === messages.DIED) {
+        // Its kernel says so, in its name: nobody needs to wait for silence.
+        if (!stale) {
+          this.#options.counters.deathsTold++;
+          this.suspect(peer, 'its process ended', now);
+        }
+        return;
       } else if (!stale) {
         const viewNumber = messages.heartbeatView(view, at);
         if (viewNumber !== peer.viewNumber) this.#reclaim(now);

@@ -11,7 +11,7 @@ import { type Datagram, DatagramPool } from './datagram.ts';
 import * as envelope from './envelope.ts';
 import { type Incarnation, isSameIncarnation } from './incarnation.ts';
 import { isMemberState, type Member, type MemberState } from './member.ts';
-import { isValidBody } from './messages.ts';
+import { DIED, isValidBody, writeWord } from './messages.ts';
 import type { Patiences } from './patience.ts';
 import { Peer, type PeerHandlers } from './peer.ts';
 import type { DatagramPort } from './port.ts';
@@ -187,6 +187,18 @@ export class Mesh {
   /** Sends unnumbered messages to one incarnation of a peer (`NO_INCARNATION`: whoever it is). */
   sendControl(peer: Peer, to: Incarnation, datagram: Datagram): void {
     this.#transmit(peer, to, datagram, 0, 0);
+  }
+
+  /** Passes what tells each peer that is up that this life is over, to be sent when it is; valid during the call only. */
+  forEachLastWord(visit: (to: Address, payload: Uint8Array) => void): void {
+    for (const peer of this.peers) {
+      if (!peer.isUp) continue;
+      const datagram = this.control();
+      writeWord(datagram, DIED);
+      const flags = this.#events.state() << envelope.STATE_SHIFT;
+      envelope.writeInner(datagram.view, peer.latest, 0, 0, 0, 0, 0, 0, flags);
+      visit(peer.member.address, peer.sealer.sealLast(datagram));
+    }
   }
 
   #derive(secrets: readonly (Uint8Array | string)[]): ClusterKey[] {

@@ -52,6 +52,7 @@ export const HEARTBEAT = 1;
 export const FENCED = 2;
 export const PROBE = 3;
 export const LEFT = 4;
+export const DIED = 5;
 // Numbered, acknowledged and delivered in order.
 export const PROPOSE = 16;
 export const DELETE = 17;
@@ -109,6 +110,7 @@ function isValidMessage(view: DataView, at: number, end: number): boolean {
       return length === 12;
     case PROBE:
     case LEFT:
+    case DIED:
       return length === 0;
     case PROPOSE:
       return (
@@ -288,7 +290,10 @@ export function writeFenced(datagram: Datagram, floor: Incarnation, evidence: nu
 }
 
 /** PROBE: asks for any datagram at once. LEFT: the last word of a life that ends in order. */
-export function writeWord(datagram: Datagram, type: typeof PROBE | typeof LEFT): void {
+export function writeWord(
+  datagram: Datagram,
+  type: typeof PROBE | typeof LEFT | typeof DIED,
+): void {
   begin(datagram, type, 0);
 }
 

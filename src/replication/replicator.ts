@@ -6,6 +6,7 @@ import { type Clock, MILLISECOND, type Micros, SECOND } from '../env/clock.ts';
 import type { Logger } from '../env/logger.ts';
 import type { Random } from '../env/random.ts';
 import { Timer, type Timers } from '../env/timers.ts';
+import type { Address } from '../ip/address.ts';
 import { Commits } from './commits.ts';
 import {
   type LatencyHistogram,
@@ -272,6 +273,11 @@ export class Replicator {
     if (this.#mesh.closed) return;
     this.#membership.farewell();
     this.close();
+  }
+
+  /** What is to be said to each other member when this process is dead; valid during the call only. */
+  forEachLastWord(visit: (to: Address, payload: Uint8Array) => void): void {
+    if (!this.#mesh.closed) this.#mesh.forEachLastWord(visit);
   }
 
   /** Goes silent at once; what waits for acknowledgments is told `false`. */

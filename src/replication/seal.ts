@@ -21,6 +21,8 @@ const ALGORITHM = 'aes-256-gcm';
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const OPTIONS = { authTagLength: TAG_BYTES };
+/** Last words are numbered from here on: whatever was sent before they are heard, they are new. */
+const FIRST_LAST = 2 ** 52;
 
 /** What follows from the cluster's name and secret. */
 export class ClusterKey {
@@ -59,6 +61,7 @@ export class Sealer {
   readonly #nonce = new Uint8Array(NONCE_BYTES);
   readonly #nonceView = new DataView(this.#nonce.buffer);
   #counter = 0;
+  #lastCounter = FIRST_LAST;
 
   constructor(key: ClusterKey, self: number, incarnation: Incarnation, receiver: number) {
     this.#self = self;
@@ -75,9 +78,17 @@ export class Sealer {
 
   /** The payload for the wire, valid until the next call. Every call takes a new number. */
   seal(datagram: Datagram): Uint8Array {
-    this.#counter++;
-    writeCounter(this.#outView, this.#counter);
-    writeCounter(this.#nonceView, this.#counter, NONCE_BYTES - 8);
+    return this.#seal(datagram, ++this.#counter);
+  }
+
+  /** The same for what is to be sent only when this life is over: nothing else counts behind it. */
+  sealLast(datagram: Datagram): Uint8Array {
+    return this.#seal(datagram, ++this.#lastCounter);
+  }
+
+  #seal(datagram: Datagram, number: number): Uint8Array {
+    writeCounter(this.#outView, number);
+    writeCounter(this.#nonceView, number, NONCE_BYTES - 8);
     const cipher = createCipheriv(ALGORITHM, this.#key, this.#nonce, OPTIONS);
     cipher.setAAD(this.#clear);
     const sealed = cipher.update(datagram.bytes.subarray(0, datagram.end));

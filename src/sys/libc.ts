@@ -13,6 +13,16 @@ export const AF_INET = 2;
 export const SOCK_DGRAM = 2;
 export const SOCK_CLOEXEC = 0o2000000;
 
+/** What `lockRobust` returns when the owner of the lock is dead. */
+export const EOWNERDEAD = 130;
+const PTHREAD_PROCESS_SHARED = 1;
+const PTHREAD_MUTEX_ROBUST = 1;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MFD_CLOEXEC = 1;
+/** More than any `pthread_mutexattr_t`. */
+const ATTRIBUTE_BYTES = 64;
+
 export const EINTR = 4;
 export const EAGAIN = 11;
 
@@ -21,6 +31,17 @@ const cClose = libc.func('int close(int fd)');
 const cRead = libc.func('int64_t read(int fd, uint64_t buffer, uint64_t count)');
 const cWrite = libc.func('int64_t write(int fd, uint64_t buffer, uint64_t count)');
 const cIoctlBuffer = libc.func('int ioctl(int fd, ulong request, void *argument)');
+const cMemfd = libc.func('int memfd_create(const char *name, uint32_t flags)');
+const cFtruncate = libc.func('int ftruncate(int fd, int64_t length)');
+const cMmap = libc.func(
+  'int64_t mmap(uint64_t address, uint64_t length, int protection, int flags, int fd, int64_t offset)',
+);
+const cAttributeInit = libc.func('int pthread_mutexattr_init(void *attribute)');
+const cSetShared = libc.func('int pthread_mutexattr_setpshared(void *attribute, int shared)');
+const cSetRobust = libc.func('int pthread_mutexattr_setrobust(void *attribute, int robust)');
+const cMutexInit = libc.func('int pthread_mutex_init(uint64_t mutex, void *attribute)');
+const cMutexLock = libc.func('int pthread_mutex_lock(uint64_t mutex)');
+const cMutexUnlock = libc.func('int pthread_mutex_unlock(uint64_t mutex)');
 const cPoll = libc.func('int poll(void *fds, ulong count, int timeout)');
 const cSetns = libc.func('int setns(int fd, int type)');
 const cSocket = libc.func('int socket(int domain, int type, int protocol)');
@@ -74,6 +95,34 @@ export const ioctl = (fd: number, request: number, argument: Uint8Array, about: 
 
 export const ioctlValue = (fd: number, request: number, value: number, about: string): void => {
   check(cIoctlValue(fd, request, value), 'ioctl', about);
+};
+
+/** A file of `length` zeros that is nowhere but in memory. */
+export function memoryFile(name: string, length: number): number {
+  const fd = check(cMemfd(name, MFD_CLOEXEC), 'memfd_create', name);
+  check(cFtruncate(fd, length), 'ftruncate', name);
+  return fd;
+}
+
+/** The address of a file's first `length` bytes, shared with all who map them. */
+export const mapShared = (fd: number, length: number): number =>
+  check(cMmap(0, length, PROT_READ_WRITE, MAP_SHARED, fd, 0), 'mmap', `of descriptor ${fd}`);
+
+/** Makes a lock in shared memory that tells who waits for it when its owner's thread dies, and takes it. */
+export function holdRobust(address: number): void {
+  const attribute = new Uint8Array(ATTRIBUTE_BYTES);
+  cAttributeInit(attribute);
+  cSetShared(attribute, PTHREAD_PROCESS_SHARED);
+  cSetRobust(attribute, PTHREAD_MUTEX_ROBUST);
+  const failed = cMutexInit(address, attribute) || cMutexLock(address);
+  if (failed !== 0) throw new SystemError('pthread_mutex_lock', failed, 'of a robust mutex');
+}
+
+/** Blocks the thread until the lock is free: 0, `EOWNERDEAD` or another error number. */
+export const lockRobust = (address: number): number => cMutexLock(address);
+
+export const unlockRobust = (address: number): void => {
+  cMutexUnlock(address);
 };
 
 export const socket = (domain: number, type: number, protocol: number): number =>

@@ -23,6 +23,7 @@ import { MAX_FLOW_BYTES } from '../../src/splice/form.ts';
 import { isSourceTaken } from '../../src/splice/join.ts';
 import { writeFlow } from '../../src/splice/record.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import { Bequeathing } from './bequeathing.ts';
 import { MeshGate } from './mesh-gate.ts';
 import { ScriptedClient, type Step, WebServer } from './peers.ts';
 import { type Choice, Sprayer } from './sprayer.ts';
@@ -123,6 +124,8 @@ export class Cluster {
   readonly toClients = new Map<string, number>();
   /** The members' cables. */
   readonly ports = new Map<Name, SimulatedPort>();
+  /** What members' kernels say when they are dead. */
+  readonly #wills = new Map<Name, Bequeathing>();
   /** Whether what a member says to another arrives, over IPv4. */
   meshPasses: (from: Name, to: Name | undefined) => boolean = () => true;
   /** What became of drains. */
@@ -210,13 +213,14 @@ export class Cluster {
   /** Starts a member, for the first time or again. */
   start(name: Name): void {
     const port = this.#port();
+    const will = new Bequeathing(
+      new MeshGate(port, (to) => this.meshPasses(name, NAMES[(to & 0xff) - FIRST_MESH])),
+    );
+    this.#wills.set(name, will);
     const member: ProxyMember = new ProxyMember({
       config: this.config,
       member: name,
-      link: new Wiretap(
-        new MeshGate(port, (to) => this.meshPasses(name, NAMES[(to & 0xff) - FIRST_MESH])),
-        (segment) => this.#fromMember(member, segment),
-      ),
+      link: new Wiretap(will, (segment) => this.#fromMember(member, segment)),
       logger: silentLogger,
       clock: this.simulation.clock,
       random: seededRandom(++this.#seed),
@@ -231,6 +235,16 @@ export class Cluster {
   kill(name: Name): void {
     this.simulation.remove(this.member(name).host);
     this.members.delete(name);
+  }
+
+  /** What is to be said when the present life of a member, or its last one, is over. */
+  willOf(name: Name): Bequeathing | undefined {
+    return this.#wills.get(name);
+  }
+
+  /** Says it, by way of a cable of its own: that of the dead is unplugged. */
+  executeWill(will: Bequeathing | undefined): void {
+    will?.execute(this.#port());
   }
 
   /** Has a member leave in order; it is gone when it is done. */
