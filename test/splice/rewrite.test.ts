@@ -36,11 +36,18 @@ function expectTranslation(packet: Packet, record: SpliceRecord, toBackend: bool
   expect(contents(rewritten(packet, record))).toEqual(contents(expected));
 }
 
+/** True for a reset that, on its way there or back, looks like the answer to a probe: it is not passed on. */
+const isDenial = ({ flags, seq }: Packet, record: SpliceRecord): boolean =>
+  (flags & tcp.RST) !== 0 &&
+  (seq === record.seqShiftToClient ||
+    (seq + record.seqShiftToBackend + record.seqShiftToClient) >>> 0 === 0);
+
 const anyCase = fc
   .tuple(arbitraryRecord, fc.boolean())
   .chain(([record, toBackend]) =>
     fc.tuple(fc.constant(record), fc.constant(toBackend), arbitraryPacket(record, toBackend)),
-  );
+  )
+  .filter(([record, , packet]) => !isDenial(packet, record));
 
 describe('the whole rewrite', () => {
   test('equals the packet made from scratch, checksums full or partial', () => {
