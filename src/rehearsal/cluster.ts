@@ -1,6 +1,6 @@
 // The whole cluster in the simulator: real proxies, backends, clients and perhaps a router on one LAN, all wires
 // watched, and what can be done to the members.
-import { MILLISECOND, type Micros, SECOND } from '../env/clock.ts';
+import { MILLISECOND, type Micros, NEVER, SECOND } from '../env/clock.ts';
 import { chance, type Random, seededRandom } from '../env/random.ts';
 import { Timer } from '../env/timers.ts';
 import { Host } from '../host/host.ts';
@@ -10,6 +10,7 @@ import type { ProxyConfig } from '../proxy/config.ts';
 import type { DrainOutcome } from '../proxy/drain.ts';
 import { ProxyMember } from '../proxy/proxy.ts';
 import { ACTIVE, LEAVING } from '../replication/member.ts';
+import { Bequeathing } from '../sim/bequeathing.ts';
 import type { SimulatedPort } from '../sim/network.ts';
 import type { Simulation } from '../sim/simulation.ts';
 import { isMeshFrame } from './mesh-frame.ts';
@@ -26,6 +27,8 @@ export interface Station {
   /** The present life, or the last one. */
   member: ProxyMember;
   port: SimulatedPort;
+  /** What is told when that life is over. */
+  will: Bequeathing;
   /** Whether the process is there, and whether it runs. */
   isRunning: boolean;
   isPaused: boolean;
@@ -102,7 +105,8 @@ export class SimulatedCluster {
   start(station: Station): void {
     const port = this.#port(this.plan.offload);
     station.port = port;
-    station.member = this.#member(station, port);
+    station.will = new Bequeathing(port);
+    station.member = this.#member(station);
     station.isRunning = true;
     this.#stationOf.set(port, station.id);
     this.#timeline.say(station.name, () => '*** starts');
@@ -110,12 +114,18 @@ export class SimulatedCluster {
     station.member.start();
   }
 
-  /** As SIGKILL does it. */
-  crash(station: Station): void {
+  /**
+   * As SIGKILL does it.
+   * @param told how long after that its kernel has the others told, -1 if that is gone, too
+   */
+  crash(station: Station, told: Micros): void {
     if (station.isPaused) this.resume(station);
     station.disturbances++;
     this.#timeline.say(station.name, () => '*** is killed');
+    const { will } = station;
+    const isReachable = station.port.plugged;
     this.#remove(station);
+    if (told >= 0 && isReachable) this.#tell(station, will, told);
   }
 
   /**
@@ -175,6 +185,22 @@ export class SimulatedCluster {
     return this.#cuts[one.id * count + other.id] + this.#cuts[other.id * count + one.id] > 0;
   }
 
+  /** Has a dead life's last words sent, from where it was. */
+  #tell(station: Station, will: Bequeathing, after: Micros): void {
+    // Nobody reads what comes there.
+    const port = this.simulation.port({ conditions: this.plan.cables, capacity: 1 });
+    this.#stationOf.set(port, station.id);
+    const executor = {
+      nextAt: this.simulation.clock.now() + after,
+      breath: (): void => {
+        executor.nextAt = NEVER;
+        this.#timeline.say(station.name, () => '*** is said to be dead');
+        will.execute(port);
+      },
+    };
+    this.simulation.add(executor);
+  }
+
   #remove(station: Station): void {
     station.isRunning = false;
     station.isLeaving = false;
@@ -188,6 +214,7 @@ export class SimulatedCluster {
       id,
       name: site.MEMBERS[id],
       port,
+      will: new Bequeathing(port),
       isRunning: true,
       isPaused: false,
       isLeaving: false,
@@ -195,18 +222,18 @@ export class SimulatedCluster {
     };
     // A member's wiretap needs its station, and the station its member.
     const station: Station = Object.assign(seat, { member: undefined as unknown as ProxyMember });
-    station.member = this.#member(station, port);
+    station.member = this.#member(station);
     this.#stationOf.set(port, id);
     this.simulation.add(station.member.host, port);
     station.member.start();
     return station;
   }
 
-  #member(station: Station, port: SimulatedPort): ProxyMember {
+  #member(station: Station): ProxyMember {
     return new ProxyMember({
       config: this.#config,
       member: station.name,
-      link: new Wiretap(port, (segment) => this.#observer.memberSent(station, segment)),
+      link: new Wiretap(station.will, (segment) => this.#observer.memberSent(station, segment)),
       logger: this.#timeline.loggerOf(station.name),
       clock: this.simulation.clock,
       random: seededRandom(this.#random.uint32()),

@@ -38,6 +38,8 @@ export interface FaultPlan {
   readonly victims: number;
   /** How long it lasts: until a member that crashed or left starts again, too; -1 for ever. */
   readonly span: Micros;
+  /** How long after a crash the others are told of it; -1 if nobody is left to do so. */
+  readonly told: Micros;
   /** How long a member that leaves may take to finish what it has begun. */
   readonly limit: Micros;
 }
@@ -220,6 +222,7 @@ function drawFaults(random: Random, talks: number): FaultPlan[] {
       home: chance(random, 0.5),
       victims: chance(random, 0.2) ? 2 : 1,
       span: forever ? -1 : 1_000 + below(random, chance(random, 0.5) ? 90_000 : 900_000),
+      told: chance(random, 0.5) ? below(random, 3 * MILLISECOND) : -1,
       limit: chance(random, 0.7) ? 10 * SECOND : below(random, SECOND),
     };
   });

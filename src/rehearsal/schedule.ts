@@ -130,14 +130,14 @@ export class Schedule {
   }
 
   #takeAway(plan: FaultPlan): boolean {
-    const { kind, victims, span } = plan;
+    const { victims } = plan;
     const chosen = this.#choose(plan, this.#cluster.stations.filter(isWell));
     if (chosen.length === 0) return true;
     // Two at once, if that leaves one; else one.
     for (let count = Math.min(victims, chosen.length); count > 0; count--) {
       const gone = chosen.slice(0, count);
       if (!this.#isSurvivable(gone)) continue;
-      for (const station of gone) this.#take(station, kind, span);
+      for (const station of gone) this.#take(station, plan);
       return true;
     }
     return false;
@@ -157,11 +157,11 @@ export class Schedule {
     return true;
   }
 
-  #take(station: Station, kind: FaultPlan['kind'], span: Micros): void {
+  #take(station: Station, { kind, span, told }: FaultPlan): void {
     const cluster = this.#cluster;
     const life = station.member;
     if (kind === 'crash') {
-      cluster.crash(station);
+      cluster.crash(station, told);
       if (span >= 0) this.#later(span, () => this.#restart(station));
     } else if (kind === 'pause') {
       cluster.pause(station);

@@ -1,7 +1,7 @@
-// A link that keeps what shall be sent when its member is dead, as a TAP does.
-import { Frame } from '../../src/link/frame.ts';
-import type { Link } from '../../src/link/link.ts';
-import { LinkWrapper } from '../../src/link/wrapper.ts';
+// A link that keeps what shall be sent when its owner is dead, as a TAP does.
+import { Frame } from '../link/frame.ts';
+import type { Link } from '../link/link.ts';
+import { LinkWrapper } from '../link/wrapper.ts';
 
 export class Bequeathing extends LinkWrapper {
   #frames: readonly Uint8Array[] = [];
@@ -13,7 +13,7 @@ export class Bequeathing extends LinkWrapper {
     };
   }
 
-  /** What the kernel has done when the member is dead. */
+  /** What the kernel has done when the owner is dead; by way of another link, for this one is gone. */
   execute(link: Link): void {
     for (const bytes of this.#frames) {
       const frame = new Frame(bytes.length);
