@@ -30,7 +30,8 @@ const AFTER_HAPROXY_MS = 3_000;
 
 interface How {
   readonly name: string;
-  readonly fault: FaultVerb;
+  /** Absent: nothing fails. */
+  readonly fault?: FaultVerb;
   readonly cure: FaultVerb;
   /** What of the host with HAProxy it befalls. */
   readonly haproxy: string;
@@ -41,6 +42,8 @@ const HOWS: readonly How[] = [
   { name: 'link-down', fault: 'link-down', cure: 'link-up', haproxy: '' },
   { name: 'drain', fault: 'drain', cure: 'restart', haproxy: '/keepalived' },
 ];
+/** What the streams' silences are like anyway. */
+const NOTHING: How = { name: 'nothing', cure: 'resume', haproxy: '' };
 
 interface Load {
   readonly name: string;
@@ -86,7 +89,9 @@ export const failover: Suite = {
     'a request that was under way alone waits for its timer of 200 ms. A gap may exceed the sum of its parts, if a second silence is ' +
     'longer, or fall short of it: buffers behind the proxy are not empty at once, and of sprayed packets two thirds go another way.\n' +
     '- A drain is told: it has no detection, and what counts as its gap is the longest silence of each stream from then on, of which 5 ms ' +
-    'are the own rhythm of all but bulk.',
+    'are the own rhythm of all but bulk.\n' +
+    '- nothing is the control: no proxy fails, and the longest silence of each stream in a time as long is told. A gap that is no longer is not ' +
+    'the failure of a proxy, but the rhythm of the machine or of packets that overtake each other.',
   stage,
   cases: (effort) =>
     effort.quick
@@ -98,7 +103,7 @@ export const failover: Suite = {
       : HOWS.flatMap((how) => [
           caseOf(effort, how, LIGHT, [...OURS, HAPROXY]),
           caseOf(effort, how, BULK, OURS),
-        ]),
+        ]).concat([LIGHT, BULK].map((load) => caseOf(effort, NOTHING, load, OURS))),
 };
 
 function caseOf(
@@ -128,7 +133,7 @@ const total = (name: string, unit: string, meaning: string): Metric => ({
 });
 
 function metricsOf({ fault }: How, { kinds, knock }: Load): Metric[] {
-  const isTold = fault === 'drain';
+  const isTold = fault === 'drain' || fault === undefined;
   return [
     ...kinds.map((kind) => span(`gap: ${kind}`, 'longest silence of a stream that goes on')),
     ...(isTold
@@ -156,6 +161,7 @@ function metricsOf({ fault }: How, { kinds, knock }: Load): Metric[] {
 
 async function fail(turn: Turn, how: How, { kinds, knock }: Load): Promise<Samples> {
   const { stage: on, contestant } = turn;
+  const { fault } = how;
   const cluster = clusterOf(contestant);
   const address = cluster?.address ?? VRRP_ADDRESS;
   const [victim, ...survivors] = cluster?.members ?? [`${FIRST_HAPROXY}${how.haproxy}`];
@@ -166,20 +172,21 @@ async function fail(turn: Turn, how: How, { kinds, knock }: Load): Promise<Sampl
   using _ = on.hear((event) => {
     for (const takeover of takeovers) takeover.see(event);
   });
-  turn.ran('this machine', ['suture', 'lab', 'fail', how.fault, victim]);
+  if (fault !== undefined) turn.ran('this machine', ['suture', 'lab', 'fail', fault, victim]);
   let failedAt: number | undefined;
   try {
     const watched = await whileStreaming(turn, { address, port: PORT, kinds, knock }, async () => {
       await delay(BEFORE_MS * (1 + Math.random()));
-      failedAt = await on.fail(how.fault, victim);
+      failedAt = fault === undefined ? monotonic() : await on.fail(fault, victim);
       await delay(cluster === undefined ? AFTER_HAPROXY_MS : AFTER_MS);
     });
     const at = failedAt ?? 0;
     for (const takeover of takeovers) takeover.failed(at);
-    const parts = cluster === undefined || how.fault === 'drain' ? {} : partsOf(takeovers);
+    const isTold = fault === 'drain' || fault === undefined;
+    const parts = cluster === undefined || isTold ? {} : partsOf(takeovers);
     return samplesOf(watched, { at, ...parts });
   } finally {
-    if (failedAt !== undefined) await on.fail(how.cure, victim);
+    if (fault !== undefined && failedAt !== undefined) await on.fail(how.cure, victim);
     await untilWhole(on, contestant);
   }
 }

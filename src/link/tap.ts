@@ -109,7 +109,12 @@ export class TapLink implements Link {
 
   bequeath(frames: readonly Uint8Array[]): boolean {
     if (this.#closed) return false;
-    this.#will ??= new LastWill(this.#fd);
+    try {
+      this.#will ??= new LastWill(this.#fd);
+    } catch (error) {
+      if (!(error instanceof libc.SystemError)) throw error;
+      return false;
+    }
     this.#will.write(frames);
     return this.#will.isKept;
   }
