@@ -65,7 +65,7 @@ export class Story {
         return this.#at(step.at, `${text}, the file is at ${part}`);
       }
       case 'detected': {
-        const text = paint.yellow(`proxy ${SURVIVOR} misses the heartbeats of proxy ${VICTIM}`);
+        const text = paint.yellow(`proxy ${SURVIVOR} holds proxy ${VICTIM} for dead`);
         return this.#after(step.notice.at, text);
       }
       case 'adopted': {

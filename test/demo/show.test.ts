@@ -81,7 +81,7 @@ describe('the story', () => {
       '   ready: lab 1.23 s, file 0.50 s; its SHA-256 abababababababab…\n',
       '  0.00 s  curl asks http://10.0.0.100/file by way of proxy a',
       '  0.40 s  proxy a is killed (SIGKILL), the file is at 52 %',
-      '  0.55 s  proxy b misses the heartbeats of proxy a +150 ms',
+      '  0.55 s  proxy b holds proxy a for dead +150 ms',
       '  0.55 s  proxy b takes over its addresses 10.1.0.11 and 10.1.0.21 +151 ms',
       '  0.65 s  curl receives again, on the same connection +249 ms',
       '  1.00 s  curl ends with exit code 0',
