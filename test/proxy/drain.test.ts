@@ -5,7 +5,7 @@ import { Cluster, type ClusterOptions, isServing } from './cluster.ts';
 import { request, response, type ScriptedClient } from './peers.ts';
 import { begin, faultsOf, type Scenario, scenarios } from './scenarios.ts';
 
-const MOMENTS = 4;
+const MOMENTS = 3;
 const SPRAYED: ClusterOptions = { members: 3, spray: true };
 /** What a client may lose of time, beside what it takes anyway. */
 const PAUSE = 50 * MILLISECOND;

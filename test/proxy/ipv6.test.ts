@@ -5,7 +5,7 @@ import { request, response } from './peers.ts';
 import { begin, faultsOf, scenarios } from './scenarios.ts';
 
 /** Moments of each scenario at which the home is killed, spread over all its events. */
-const MOMENTS = 4;
+const MOMENTS = 2;
 
 const clusters: readonly { readonly what: string; readonly options: ClusterOptions }[] = [
   { what: 'IPv6 clients, a mesh over IPv6', options: { clients: 6 } },

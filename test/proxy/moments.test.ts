@@ -20,8 +20,8 @@ const faults: Readonly<Record<string, (cluster: Cluster) => void>> = {
 };
 
 /** Moments of each scenario at which each fault is tried, spread over all its events. */
-const MOMENTS = 6;
-const SEEDS = 50;
+const MOMENTS = 4;
+const SEEDS = 25;
 
 /** How many events there are from the first moment to the client's end. */
 function eventsOf(scenario: Scenario): number {

@@ -24,7 +24,7 @@ test(
     const losses = [0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3];
     const rows = losses.map((loss) => {
       const rates = CONTROLS.map((congestionControl) => {
-        const seconds = loss >= 0.02 ? 30 : path.seconds;
+        const seconds = loss >= 0.02 ? 20 : path.seconds;
         return goodput({ ...path, tcp: { congestionControl }, conditions: { loss }, seconds });
       });
       for (const rate of rates) expect(rate).toBeGreaterThan(1_000);
@@ -93,7 +93,7 @@ test(
     const rows = CONTROLS.flatMap((congestionControl) =>
       [3, 8].flatMap((flows) =>
         [25_000, 100_000].map((queue) => {
-          const setting = { ...path, tcp: { congestionControl }, queue, seconds: 12 };
+          const setting = { ...path, tcp: { congestionControl }, queue, seconds: 9 };
           const { rates, fairness, use } = shares(setting, flows, 1);
           expect(fairness).toBeGreaterThan(0.7);
           expect(use).toBeGreaterThan(0.7);
