@@ -10,6 +10,7 @@ import type { Link } from '../link/link.ts';
 import type { Head } from '../replication/heads.ts';
 import type { Incarnation } from '../replication/incarnation.ts';
 import { ACTIVE, JOINING, LEAVING, memberList } from '../replication/member.ts';
+import { flowOfKey } from '../replication/messages.ts';
 import { Patiences } from '../replication/patience.ts';
 import { Replicator } from '../replication/replicator.ts';
 import type { Keeper } from '../replication/store/keeper.ts';
@@ -312,7 +313,10 @@ export class ProxyMember {
         proposed: (_from, record) => this.splices.proposed(record),
         standsAgainst: (record) => this.splices.standsAgainst(record),
         prevails: (first, second) => this.splices.prevails(first, second),
-        delete: (_from, key) => this.splices.delete(key),
+        delete: (_from, key) => {
+          this.splices.delete(key);
+          this.#forgetHead(replicator, flowOfKey(key));
+        },
         seen: (message) => this.splices.sightings.hear(message),
         taken: (flow) => {
           const ends = endsOf(flow);
@@ -370,6 +374,20 @@ export class ProxyMember {
       const ends = endsOf(head.flow);
       if (ends !== undefined) this.#serviceAt(ends.virtual)?.adopt(ends.client, head);
     }
+  }
+
+  /**
+   * A flow's record is over. A head that was logged here for it is, too, if its client was left to another member, whose
+   * record prevailed; one that is served here has come again.
+   */
+  #forgetHead(replicator: Replicator, flow: Uint8Array): void {
+    const head = replicator.heads.get(flow);
+    if (head === undefined || head.owner !== this.#self || head.isOrphan) return;
+    // Those of pins go with their connections.
+    if (head.facts.length === 0) return;
+    const ends = endsOf(flow);
+    if (ends === undefined || this.#serviceAt(ends.virtual)?.serves(ends.client) === true) return;
+    replicator.dropHead(flow);
   }
 
   /** What is on the link, and who knows the way to all else. */

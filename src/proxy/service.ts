@@ -220,6 +220,11 @@ export class Service {
     return address === this.#local.address && port === this.#local.port;
   }
 
+  /** True while a client's connection ends here. */
+  serves(client: Endpoint): boolean {
+    return this.#intakeOf(client) !== undefined;
+  }
+
   ended(intake: Intake): void {
     if (this.#intakes.delete(intake)) this.#context.counters.pending--;
   }
