@@ -14,15 +14,15 @@ export interface Report {
   readonly plots: ReadonlyMap<string, string>;
 }
 
-/** A suite's newest result. */
+/** The cases of a suite of which one result is the newest that has played them. */
 interface Source {
   readonly suite: Suite;
   readonly result: Result;
-  readonly series: readonly Series[];
+  readonly cases: readonly string[];
 }
 
 /**
- * @param results oldest first; of each suite the newest that has it is shown
+ * @param results oldest first; each case is shown from the newest that has it
  * @param folder where the plots are, as seen from the document
  */
 export function makeReport(
@@ -30,10 +30,13 @@ export function makeReport(
   suites: readonly Suite[],
   folder: string,
 ): Report {
-  const sources = suites.flatMap((suite) => sourceOf(suite, results));
+  const bySuite = suites
+    .map((suite) => sourcesOf(suite, results))
+    .filter((sources) => sources.length > 0);
   const plots = new Map<string, string>();
-  const sections = sources.map((source) => section(source, plots, folder));
-  const all = sources.flatMap(({ series }) => series);
+  const sections = bySuite.map((sources) => section(sources, plots, folder));
+  const sources = bySuite.flat();
+  const all = sources.flatMap(seriesOf);
   const markdown = [
     '# Benchmarks',
     '',
@@ -48,22 +51,31 @@ export function makeReport(
   return { markdown, plots };
 }
 
-function sourceOf(suite: Suite, results: readonly Result[]): Source[] {
-  for (const result of results.toReversed()) {
-    const series = result.series.filter(
-      (each) => each.suite === suite.name && each.samples.length > 0,
-    );
-    if (series.length > 0) return [{ suite, result, series }];
-  }
-  return [];
+function sourcesOf(suite: Suite, results: readonly Result[]): Source[] {
+  const taken = new Set<string>();
+  const sources = results.toReversed().map((result): Source => {
+    const played = [...result.series.filter(hasSamples), ...result.failures];
+    const own = played.filter((one) => one.suite === suite.name);
+    const cases = each(own, 'case').filter((what) => !taken.has(what));
+    for (const what of cases) taken.add(what);
+    return { suite, result, cases };
+  });
+  return sources.filter(({ cases }) => cases.length > 0).reverse();
 }
+
+const hasSamples = ({ samples }: Series): boolean => samples.length > 0;
+
+const seriesOf = ({ suite, result, cases }: Source): Series[] =>
+  result.series
+    .filter(hasSamples)
+    .filter((one) => one.suite === suite.name && cases.includes(one.case));
 
 function machineSection(sources: readonly Source[]): string[] {
   const runs = [...new Set(sources.map(({ result }) => result))];
   const rows = runs.map(({ startedAt, machine, effort, command, versions }) => {
     const names = sources
       .filter(({ result }) => result.startedAt === startedAt)
-      .map(({ suite }) => suite.name);
+      .map((source) => nameOf(source, sources));
     const { processor, processors, kernel, scheduling, load } = machine;
     return `| ${startedAt.slice(0, 16).replace('T', ' ')} | ${names.join(', ')} | ${processors} x ${processor}, Linux ${kernel} | ${scheduling}; load ${load.before} before, ${load.after} after | ${versions.suture}, Node ${versions.node} | \`${command}\`, ${effort.repeat} rounds of ${effort.seconds} s${effort.quick ? '; **quick: it shows that all works, and no figures**' : ''} |`;
   });
@@ -85,6 +97,12 @@ function machineSection(sources: readonly Source[]): string[] {
     '',
   ];
 }
+
+/** The suite's name, and its cases if others of it are of another run. */
+const nameOf = ({ suite, cases }: Source, all: readonly Source[]): string =>
+  all.filter((other) => other.suite === suite).length === 1
+    ? suite.name
+    : `${suite.name} (${cases.join('; ')})`;
 
 function cannotShow(sources: readonly Source[]): string[] {
   const processors = Math.min(...sources.map(({ result }) => result.machine.processors));
@@ -150,16 +168,20 @@ function contestantSection(series: readonly Series[]): string[] {
 }
 
 function section(
-  { suite, series, result }: Source,
+  sources: readonly Source[],
   plots: Map<string, string>,
   folder: string,
 ): string[] {
-  const metricOf = metricsOf(suite, result);
+  const [{ suite }] = sources;
+  const series = sources.flatMap(seriesOf);
+  const metricOf = metricsOf(sources);
   const pictures = picturesOf(series, metricOf).map(({ name, title, svg }) => {
     plots.set(`${name}.svg`, svg);
     return `![${title}](${folder}/${name}.svg)`;
   });
-  const failures = result.failures.filter((failure) => failure.suite === suite.name);
+  const failures = sources.flatMap(({ result, cases }) =>
+    result.failures.filter((one) => one.suite === suite.name && cases.includes(one.case)),
+  );
   return [
     `## ${suite.name}`,
     '',
@@ -167,7 +189,7 @@ function section(
     '',
     ...pictures,
     '',
-    ...[...new Set(series.map((one) => one.case))]
+    ...each(series, 'case')
       .map((what) => series.filter((one) => one.case === what))
       .flatMap((own) => (hasManyMetrics(own) ? byMetric(own, metricOf) : byContestant(own))),
     ...(failures.length === 0
@@ -180,8 +202,8 @@ function section(
 }
 
 /** What the suite says of its metrics, today. */
-function metricsOf(suite: Suite, { effort }: Result): MetricOf {
-  const cases = suite.cases(effort);
+function metricsOf(sources: readonly Source[]): MetricOf {
+  const cases = sources.flatMap(({ suite, result }) => suite.cases(result.effort));
   return ({ case: what, metric }) =>
     cases.find(({ name }) => name === what)?.metrics.find(({ name }) => name === metric);
 }

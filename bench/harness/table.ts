@@ -20,10 +20,11 @@ export function tableOf({ series }: Result): string {
 export const hasManyMetrics = (series: readonly Series[]): boolean =>
   new Set(series.map(({ metric }) => metric)).size > FEW;
 
-/** What differs between the series, each once, in their order. */
-export const each = (series: readonly Series[], field: 'metric' | 'contestant'): string[] => [
-  ...new Set(series.map((one) => one[field])),
-];
+/** What differs between them, each once, in their order. */
+export const each = <Field extends 'case' | 'metric' | 'contestant'>(
+  all: readonly Readonly<Record<Field, string>>[],
+  field: Field,
+): string[] => [...new Set(all.map((one) => one[field]))];
 
 function byMetric(series: readonly Series[]): string {
   const contestants = each(series, 'contestant');

@@ -5,17 +5,19 @@ import type { RecordForm } from './form.ts';
 import { IPV4_KEY_WORDS } from './record.ts';
 
 const SMALLEST = 1_024;
-/** Linear probing stays short below this: 1.7 probes a hit, 3.6 a miss at the most on average. */
-const LARGEST_LOAD = 0.6;
+/** Linear probing stays short below this: 1.9 probes a hit, 4.6 a miss at the most on average. */
+const LARGEST_LOAD = 0.65;
+/** Bits of a hash that choose an entry's home: with the factor, 2 or 3, they fit in a word. */
+const HOME_BITS = 28;
 /** Places of the old entries that each key added empties while the index grows; it is done before it must grow again. */
 const STEP = 32;
 
 /**
  * An index over the two keys of every record of one form. A reference is `slot * 2 + direction`; its key is
- * the record's way of that direction. The place of an entry is given by the upper bits of its hash, so
+ * the record's way of that direction. The home of an entry grows with the upper bits of its hash, so
  * growing walks the old and the new entries in the same order, which caches like. It grows in steps, one with each key
  * that is added, or nobody would be served for as long as a million entries take; until then keys are looked up in
- * both.
+ * both. The places are two or three times a power of two, so that fewer of them stay empty than if they doubled at once.
  *
  * A key's first three words, which are all of an IPv4 key, are handled without a loop.
  */
@@ -27,11 +29,9 @@ export class TupleIndex {
   readonly #slotWords: number;
   /** A table of 256 words for each byte of a key. */
   readonly #random: Int32Array;
-  #entries: Int32Array;
-  #mask: number;
-  #shift: number;
+  #entries: Entries;
   /** Entries that have not moved yet: those from the place `#moved` on, and some that wrapped around; or none. */
-  #old: Int32Array | undefined;
+  #old: Entries | undefined;
   #moved = 0;
   #count = 0;
 
@@ -40,10 +40,7 @@ export class TupleIndex {
    * @param reserve keys for which there is room from the start
    */
   constructor(words: Int32Array, form: RecordForm, random: Random, reserve: number) {
-    const bits = Math.ceil(Math.log2(Math.max(SMALLEST, reserve / LARGEST_LOAD)));
-    this.#entries = new Int32Array(2 * 2 ** bits);
-    this.#mask = 2 ** bits - 1;
-    this.#shift = 32 - bits;
+    this.#entries = entriesFor(Math.max(SMALLEST, reserve / LARGEST_LOAD));
     this.#words = words;
     this.#unsigned = new Uint32Array(words.buffer);
     this.#keyWords = form.keyWords;
@@ -53,7 +50,7 @@ export class TupleIndex {
 
   /** Bytes of the index. */
   get bytes(): number {
-    return this.#entries.byteLength + (this.#old?.byteLength ?? 0);
+    return this.#entries.words.byteLength + (this.#old?.words.byteLength ?? 0);
   }
 
   /**
@@ -63,35 +60,38 @@ export class TupleIndex {
   find(key: Uint32Array, at: number): number {
     const words = this.#words;
     const entries = this.#entries;
+    const pairs = entries.words;
     const isLong = this.#keyWords > IPV4_KEY_WORDS;
     const first = key[at] | 0;
     const second = key[at + 1] | 0;
     const third = key[at + 2] | 0;
     let hash = this.#hashShort(first, second, third);
     if (isLong) hash ^= this.#hashRest(key, at);
-    for (let place = hash >>> this.#shift; ; place = (place + 1) & this.#mask) {
-      const reference = entries[2 * place] - 1;
+    let place = homeOf(entries, hash);
+    for (;;) {
+      const reference = pairs[2 * place] - 1;
       if (reference < 0)
         return this.#old === undefined ? -1 : this.#findOld(this.#old, hash, key, at);
-      if (entries[2 * place + 1] !== hash) continue;
-      const known = this.#keyAt(reference);
-      if (
-        words[known] === first &&
-        words[known + 1] === second &&
-        words[known + 2] === third &&
-        (!isLong || this.#hasSameRest(known, key, at))
-      ) {
-        return reference;
+      if (pairs[2 * place + 1] === hash) {
+        const known = this.#keyAt(reference);
+        if (
+          words[known] === first &&
+          words[known + 1] === second &&
+          words[known + 2] === third &&
+          (!isLong || this.#hasSameRest(known, key, at))
+        ) {
+          return reference;
+        }
       }
+      if (++place === entries.places) place = 0;
     }
   }
 
   /** Looks up a key among the entries that have not moved yet. */
-  #findOld(old: Int32Array, hash: number, key: Uint32Array, at: number): number {
-    const mask = this.#mask >>> 1;
-    for (let place = hash >>> (this.#shift + 1); old[2 * place] !== 0; place = (place + 1) & mask) {
-      if (old[2 * place + 1] !== hash) continue;
-      const reference = old[2 * place] - 1;
+  #findOld(old: Entries, hash: number, key: Uint32Array, at: number): number {
+    for (let place = homeOf(old, hash); old.words[2 * place] !== 0; place = after(old, place)) {
+      if (old.words[2 * place + 1] !== hash) continue;
+      const reference = old.words[2 * place] - 1;
       const known = this.#keyAt(reference);
       let word = 0;
       while (word < this.#keyWords && this.#unsigned[known + word] === key[at + word]) word++;
@@ -103,8 +103,8 @@ export class TupleIndex {
   /** Adds the key that stands in the records for `reference`, which must not be there yet. */
   add(reference: number): void {
     if (this.#old !== undefined) this.#move(this.#old, STEP);
-    if (this.#count + 1 > LARGEST_LOAD * (this.#mask + 1)) this.#grow();
-    this.#place(reference + 1, this.#hashOf(reference));
+    if (this.#count + 1 > LARGEST_LOAD * this.#entries.places) this.#grow();
+    put(this.#entries, reference + 1, this.#hashOf(reference));
     this.#count++;
   }
 
@@ -112,15 +112,13 @@ export class TupleIndex {
   remove(reference: number): void {
     const hash = this.#hashOf(reference);
     let entries = this.#entries;
-    let shift = this.#shift;
-    let place = placeOf(entries, reference, hash >>> shift);
+    let place = placeOf(entries, reference, hash);
     if (place < 0 && this.#old !== undefined) {
       entries = this.#old;
-      shift++;
-      place = placeOf(entries, reference, hash >>> shift);
+      place = placeOf(entries, reference, hash);
     }
     if (place < 0) return;
-    takeOut(entries, place, shift);
+    takeOut(entries, place);
     this.#count--;
   }
 
@@ -143,37 +141,28 @@ export class TupleIndex {
     return true;
   }
 
-  #place(stored: number, hash: number): void {
-    let place = hash >>> this.#shift;
-    while (this.#entries[2 * place] !== 0) place = (place + 1) & this.#mask;
-    this.#entries[2 * place] = stored;
-    this.#entries[2 * place + 1] = hash;
-  }
-
   #grow(): void {
-    // The system hands out the pages of a large array when they are first written.
     this.#old = this.#entries;
     this.#moved = 0;
-    this.#entries = new Int32Array(2 * this.#old.length);
-    this.#mask = 2 * this.#mask + 1;
-    this.#shift--;
+    this.#entries = entriesFor(this.#old.places + 1);
     this.#move(this.#old, STEP);
   }
 
   /** Empties the next `count` places of the old entries. */
-  #move(old: Int32Array, count: number): void {
-    const end = Math.min(this.#moved + count, old.length / 2);
+  #move(old: Entries, count: number): void {
+    const { words, places } = old;
+    const end = Math.min(this.#moved + count, places);
     for (let place = this.#moved; place < end; place++) {
       // Others that belong before it move up to a place that is free again.
-      while (old[2 * place] !== 0) {
-        const stored = old[2 * place];
-        const hash = old[2 * place + 1];
-        takeOut(old, place, this.#shift + 1);
-        this.#place(stored, hash);
+      while (words[2 * place] !== 0) {
+        const stored = words[2 * place];
+        const hash = words[2 * place + 1];
+        takeOut(old, place);
+        put(this.#entries, stored, hash);
       }
     }
     this.#moved = end;
-    if (end === old.length / 2) this.#old = undefined;
+    if (end === places) this.#old = undefined;
   }
 
   /**
@@ -216,28 +205,64 @@ export class TupleIndex {
   }
 }
 
-/** The place of a reference, looked for from `home` on; -1 if it is not there. */
-function placeOf(entries: Int32Array, reference: number, home: number): number {
-  const mask = entries.length / 2 - 1;
-  let place = home;
-  while (entries[2 * place] !== reference + 1) {
-    if (entries[2 * place] === 0) return -1;
-    place = (place + 1) & mask;
+/** `factor << bits` places of two words each: a reference, plus 1 so that 0 is none, and its key's hash. */
+interface Entries {
+  readonly words: Int32Array;
+  readonly places: number;
+  readonly factor: number;
+  readonly shift: number;
+}
+
+/** Entries with at least `places` places, and at most half of that more. */
+function entriesFor(places: number): Entries {
+  const bits = Math.ceil(Math.log2(places)) - 1;
+  const half = 3 * 2 ** (bits - 1);
+  const factor = places <= half ? 3 : 2;
+  const all = factor === 3 ? half : 2 * 2 ** bits;
+  const shift = HOME_BITS - Math.log2(all / factor);
+  // The system hands out the pages of a large array when they are first written.
+  return { words: new Int32Array(2 * all), places: all, factor, shift };
+}
+
+/** Where an entry with this hash is looked for first. */
+const homeOf = ({ factor, shift }: Entries, hash: number): number =>
+  Math.imul(hash >>> (32 - HOME_BITS), factor) >>> shift;
+
+const after = ({ places }: Entries, place: number): number => (place + 1 === places ? 0 : place + 1);
+
+function put(entries: Entries, stored: number, hash: number): void {
+  let place = homeOf(entries, hash);
+  while (entries.words[2 * place] !== 0) place = after(entries, place);
+  entries.words[2 * place] = stored;
+  entries.words[2 * place + 1] = hash;
+}
+
+/** The place of a reference whose key has this hash; -1 if it is not there. */
+function placeOf(entries: Entries, reference: number, hash: number): number {
+  const { words } = entries;
+  let place = homeOf(entries, hash);
+  while (words[2 * place] !== reference + 1) {
+    if (words[2 * place] === 0) return -1;
+    place = after(entries, place);
   }
   return place;
 }
 
 /** Frees a place. Later entries move up, so there are no tombstones. */
-function takeOut(entries: Int32Array, place: number, shift: number): void {
-  const mask = entries.length / 2 - 1;
+function takeOut(entries: Entries, place: number): void {
+  const { words } = entries;
   let hole = place;
-  for (let next = (hole + 1) & mask; entries[2 * next] !== 0; next = (next + 1) & mask) {
-    const home = entries[2 * next + 1] >>> shift;
+  for (let next = after(entries, hole); words[2 * next] !== 0; next = after(entries, next)) {
+    const home = homeOf(entries, words[2 * next + 1]);
     // An entry may move to the hole if the hole lies between its home and its place.
-    if (((next - home) & mask) < ((next - hole) & mask)) continue;
-    entries[2 * hole] = entries[2 * next];
-    entries[2 * hole + 1] = entries[2 * next + 1];
+    if (distanceTo(entries, home, next) < distanceTo(entries, hole, next)) continue;
+    words[2 * hole] = words[2 * next];
+    words[2 * hole + 1] = words[2 * next + 1];
     hole = next;
   }
-  entries[2 * hole] = 0;
+  words[2 * hole] = 0;
 }
+
+/** Places from `from` on until `to`, around the end if need be. */
+const distanceTo = ({ places }: Entries, from: number, to: number): number =>
+  to >= from ? to - from : to - from + places;

@@ -42,7 +42,7 @@ test('the document shows medians, intervals, ratios and targets; plots are SVG',
   for (const word of ['suture-1', 'haproxy-tcp', 'Gbit/s']) expect(svg).toContain(word);
 });
 
-test('of each suite the newest result counts', () => {
+test('of each case the newest result counts', () => {
   const old = result([...bulk, series('rate', 'x', 'direct', [5])]);
   const fresh = result([series('bulk', ONE, 'suture-1', [30])], {
     startedAt: '2026-02-02T03:04:05.678Z',
@@ -51,6 +51,15 @@ test('of each suite the newest result counts', () => {
   expect(markdown).toContain('| suture-1 | 30 (1 sample) |');
   expect(markdown).not.toContain('haproxy-tcp | 10');
   expect(markdown).toContain('## rate');
+  expect(markdown).toContain('| bulk | ');
+  const eight = result([series('bulk', '8 connections', 'suture-1', [50])], {
+    startedAt: '2026-02-02T03:05:05.678Z',
+  });
+  const both = makeReport([old, fresh, eight], SUITES, 'benchmarks').markdown;
+  expect(both).toContain('| suture-1 | 30 (1 sample) |');
+  expect(both).toContain('| suture-1 | 50 (1 sample) |');
+  expect(both).toContain(`| bulk (${ONE}) | `);
+  expect(both).toContain('| bulk (8 connections) | ');
 });
 
 test('cases with other contestants have a picture of their own', () => {
