@@ -59,8 +59,9 @@ const TARGETS: readonly Target[] = [
     'splice over relay, bulk',
   ),
   {
+    // Of the headers, not the whole fast path with the lookup, which stands beside it in the suite.
     ...{ figure: 'rewrite, 1 million flows, one core', suite: 'table', case: 'one core' },
-    ...{ metric: 'rate', ours: '1,000,000 flows', least: 12 },
+    ...{ metric: 'rewrite alone', ours: '1,000,000 flows', least: 12 },
   },
   {
     ...{ figure: 'memory a spliced connection, 1 million', suite: 'table', case: 'one core' },

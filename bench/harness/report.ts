@@ -167,11 +167,7 @@ function contestantSection(series: readonly Series[]): string[] {
   ];
 }
 
-function section(
-  sources: readonly Source[],
-  plots: Map<string, string>,
-  folder: string,
-): string[] {
+function section(sources: readonly Source[], plots: Map<string, string>, folder: string): string[] {
   const [{ suite }] = sources;
   const series = sources.flatMap(seriesOf);
   const metricOf = metricsOf(sources);

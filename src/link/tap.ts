@@ -4,6 +4,7 @@ import { type Clock, MILLISECOND, type Micros, systemClock } from '../env/clock.
 import { bringUp, inNamespace, interfaceRequest } from '../sys/interface.ts';
 import { LastWill } from '../sys/last-will.ts';
 import * as libc from '../sys/libc.ts';
+import { type Readiness, readiness } from '../sys/libuv.ts';
 import type { Frame } from './frame.ts';
 import { type Link, type LinkCounters, linkCounters } from './link.ts';
 
@@ -19,8 +20,8 @@ const TUN_F_TSO_ECN = 0x08;
 const FLAGS_AT = 16;
 
 /**
- * How long after the last of two frames in quick succession the thread itself waits for the next one. Handing the wait to the
- * thread pool and back costs some 30 us, which a busy link would pay at every lull.
+ * How long after the last of two frames in quick succession the thread itself waits for the next one. A turn of the event
+ * loop takes longer, which a busy link would pay at every lull.
  */
 const ATTENTIVE: Micros = 2 * MILLISECOND;
 
@@ -44,6 +45,7 @@ export class TapLink implements Link {
   readonly counters: LinkCounters = linkCounters();
   readonly #fd: number;
   readonly #poll: Uint8Array<ArrayBuffer>;
+  readonly #readiness: Readiness;
   readonly #clock: Clock;
   #attentiveUntil: Micros = 0;
   /** When a frame last ended a wait. */
@@ -60,6 +62,7 @@ export class TapLink implements Link {
     this.#clock = clock;
     this.#fd = inNamespace(namespace, () => openTap(name, mtu, bridge));
     this.#poll = libc.pollSet(this.#fd, libc.POLLIN);
+    this.#readiness = readiness(this.#fd);
   }
 
   receive(frame: Frame): boolean {
@@ -94,10 +97,9 @@ export class TapLink implements Link {
       return;
     }
     this.#waiting = true;
-    const ready = await libc.pollAsync(this.#poll, milliseconds);
+    const ready = await this.#readiness.within(milliseconds);
     this.#waiting = false;
-    if (ready > 0) this.#woken();
-    if (this.#closed) libc.close(this.#fd);
+    if (ready) this.#woken();
   }
 
   /** A frame came. One alone is no traffic: heartbeats must not keep the thread awake. */
@@ -123,8 +125,7 @@ export class TapLink implements Link {
     if (this.#closed) return;
     this.#closed = true;
     this.#will?.revoke();
-    // A descriptor that another thread polls must not be closed and given out again under it.
-    if (!this.#waiting) libc.close(this.#fd);
+    this.#readiness.close(() => libc.close(this.#fd));
   }
 }
 

@@ -228,7 +228,8 @@ function entriesFor(places: number): Entries {
 const homeOf = ({ factor, shift }: Entries, hash: number): number =>
   Math.imul(hash >>> (32 - HOME_BITS), factor) >>> shift;
 
-const after = ({ places }: Entries, place: number): number => (place + 1 === places ? 0 : place + 1);
+const after = ({ places }: Entries, place: number): number =>
+  place + 1 === places ? 0 : place + 1;
 
 function put(entries: Entries, stored: number, hash: number): void {
   let place = homeOf(entries, hash);

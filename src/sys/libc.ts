@@ -1,4 +1,4 @@
-// The C library through koffi: the only file that knows the FFI. Numbers are those of Linux on x86-64 and
+// The C library through koffi. Beside it only libuv.ts knows the FFI. Numbers are those of Linux on x86-64 and
 // arm64 (asm-generic), where they agree.
 import koffi from 'koffi';
 
@@ -42,6 +42,8 @@ const cSetRobust = libc.func('int pthread_mutexattr_setrobust(void *attribute, i
 const cMutexInit = libc.func('int pthread_mutex_init(uint64_t mutex, void *attribute)');
 const cMutexLock = libc.func('int pthread_mutex_lock(uint64_t mutex)');
 const cMutexUnlock = libc.func('int pthread_mutex_unlock(uint64_t mutex)');
+const cCalloc = libc.func('uint64_t calloc(uint64_t count, uint64_t size)');
+const cFree = libc.func('void free(uint64_t address)');
 const cPoll = libc.func('int poll(void *fds, ulong count, int timeout)');
 const cSetns = libc.func('int setns(int fd, int type)');
 const cSocket = libc.func('int socket(int domain, int type, int protocol)');
@@ -73,6 +75,13 @@ function check(result: number, call: string, about: string): number {
 
 /** The address of a buffer's first byte. The buffer must stay alive while the address is used. */
 export const addressOf = (buffer: Uint8Array<ArrayBuffer>): number => Number(koffi.address(buffer));
+
+/** The address of so many bytes, all zero, which stay where they are until `free`. */
+export const calloc = (bytes: number): number => Number(cCalloc(1, bytes));
+
+export const free = (address: number): void => {
+  cFree(address);
+};
 
 export const open = (path: string, flags: number): number =>
   check(cOpen(path, flags), 'open', path);
