@@ -4,7 +4,7 @@ import { standings } from './ahead.ts';
 import { isRealTime } from './machine.ts';
 import { type MetricOf, picturesOf } from './pictures.ts';
 import type { Result, Series } from './result.ts';
-import { summarize } from './statistics.ts';
+import { ratio } from './statistics.ts';
 import type { Suite } from './suite.ts';
 import { each, figure, hasManyMetrics, intervalOf, PEER, peerOf, shown } from './table.ts';
 
@@ -93,7 +93,7 @@ function machineSection(sources: readonly Source[]): string[] {
     '',
     'Figures are medians over the rounds; in brackets the interval in which the median lies with 95 % confidence (bootstrap). The ' +
       'contestants of a case play by turns within one run, after a round that only warms up, so that whatever else the ' +
-      'machine does befalls them all. Every sample and every command line is in the result file.',
+      "machine does befalls them all: ratios are medians of the rounds' ratios, and need not be those of the medians. Every sample and every command line is in the result file.",
     '',
   ];
 }
@@ -132,8 +132,8 @@ function aheadSection(series: readonly Series[]): string[] {
         theirs === undefined
           ? `${figure(ours)} ${unit}`
           : `${figure(ours)} to ${figure(theirs)} ${unit}`;
-      const ratio = theirs === undefined ? '' : `${value.median.toFixed(2)} ${intervalOf(value)}`;
-      return `| ${what} | ${target} | ${measured} | ${ratio} | ${reached ? 'yes' : '**no**'} |`;
+      const share = theirs === undefined ? '' : `${value.median.toFixed(2)} ${intervalOf(value)}`;
+      return `| ${what} | ${target} | ${measured} | ${share} | ${reached ? 'yes' : '**no**'} |`;
     },
   );
   if (rows.length === 0) return [];
@@ -256,9 +256,6 @@ function byContestant(series: readonly Series[]): string[] {
 function cellOf(series: Series, all: readonly Series[], withPeer: boolean): string {
   if (!withPeer) return shown(series);
   const peer = peerOf(all, series);
-  const ratio =
-    peer === undefined
-      ? ''
-      : (summarize(series.samples).median / summarize(peer.samples).median).toFixed(2);
-  return `${shown(series)} | ${ratio}`;
+  const share = peer === undefined ? '' : ratio(series.samples, peer.samples).median.toFixed(2);
+  return `${shown(series)} | ${share}`;
 }

@@ -41,8 +41,16 @@ export function quantile(samples: readonly number[], fraction: number): number {
   );
 }
 
-/** The ratio of two medians, and where it lies with 95 % confidence. @throws Error when one side has no samples */
+/**
+ * How much larger the samples are than those of `base`, with 95 % confidence: the median of the rounds' ratios, since what
+ * befalls a round of the machine befalls both; or the ratio of the medians, if one of them did not play every round.
+ *
+ * @throws Error when one side has no samples
+ */
 export function ratio(samples: readonly number[], base: readonly number[]): Summary {
+  if (samples.length === base.length && base.every((value) => value > 0)) {
+    return summarize(samples.map((value, round) => value / base[round]));
+  }
   const count = Math.min(samples.length, base.length);
   const median = middle([...samples]) / middle([...base]);
   if (count < 3) return { count, median };

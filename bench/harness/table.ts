@@ -1,6 +1,6 @@
 // A result as text: medians, how sure they are, and each as a share of a peer's.
 import type { Result, Series } from './result.ts';
-import { type Summary, summarize } from './statistics.ts';
+import { ratio, type Summary, summarize } from './statistics.ts';
 
 /** Whom the others are compared with, where it takes part. */
 export const PEER = 'haproxy-tcp';
@@ -72,8 +72,7 @@ const sum = (samples: readonly number[]): number => samples.reduce((a, b) => a +
 function shareOf(series: Series, peer: Series | undefined): string {
   const isBeside = peer !== undefined && peer !== series && series.samples.length > 0;
   if (!isBeside || peer.samples.length === 0) return '';
-  const share = summarize(series.samples).median / summarize(peer.samples).median;
-  return `${share.toFixed(2)} x ${peer.contestant}`;
+  return `${ratio(series.samples, peer.samples).median.toFixed(2)} x ${peer.contestant}`;
 }
 
 /** The same figure of the one whom others are compared with. */

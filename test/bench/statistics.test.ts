@@ -28,7 +28,18 @@ test('quantiles do not depend on the order', () => {
   expect(quantile([5, 1, 4, 2, 3], 1)).toBe(5);
 });
 
-test('a ratio is that of the medians', () => {
+test('a ratio is that of the rounds', () => {
+  const found = ratio([20, 2, 22, 18, 4], [10, 1, 10, 10, 1]);
+  expect(found).toMatchObject({ count: 5, median: 2 });
+  expect(found.interval).toEqual([1.8, 4]);
+});
+
+test('or of the medians, if there are not as many of both, or nothing to divide by', () => {
+  expect(ratio([20, 20, 20, 2], [10, 10, 10])).toMatchObject({ count: 3, median: 2 });
+  expect(ratio([20, 20, 20], [10, 0, 10]).median).toBe(2);
+});
+
+test('a ratio of what varies a little', () => {
   const found = ratio([20, 21, 22, 19, 18], [10, 10, 10, 10, 10]);
   expect(found.median).toBe(2);
   expect(found.interval?.[0]).toBeGreaterThan(1.7);
