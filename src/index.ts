@@ -36,11 +36,8 @@ export type { StoreFactory } from './proxy/keeping.ts';
 export { ProxyMember, type ProxyMemberOptions } from './proxy/proxy.ts';
 // Replication.
 export type { Member } from './replication/member.ts';
-export {
-  Replicator,
-  type ReplicatorEvents,
-  type ReplicatorOptions,
-} from './replication/replicator.ts';
+export { Replicator } from './replication/replicator.ts';
+export type { ReplicatorEvents, ReplicatorOptions } from './replication/replicator-options.ts';
 export { MemoryServer, MemoryStore } from './replication/store/memory.ts';
 export type { Entry, PutOutcome, ScanPage, Store } from './replication/store/store.ts';
 export { ownerOf, type View } from './replication/takeover.ts';
