@@ -3,6 +3,7 @@
 import type { Progress } from './progress.ts';
 import type { Failure, Result, Series } from './result.ts';
 import type { Stage } from './stage.ts';
+import { StolenTime } from './stolen.ts';
 import {
   type Case,
   type Effort,
@@ -15,7 +16,7 @@ import {
 /** A contestant that failed so often in a row in one case gets no more turns in it. */
 const PATIENCE = 3;
 
-export type Played = Pick<Result, 'commands' | 'series' | 'failures' | 'skipped'>;
+export type Played = Pick<Result, 'commands' | 'series' | 'failures' | 'skipped' | 'stolen'>;
 
 /** Rounds of a case: those that warm up, 0 or 1, and those that count. */
 function roundsOf(
@@ -50,16 +51,23 @@ export class Players {
   readonly #effort: Effort;
   readonly #progress: Progress;
   readonly #signal: AbortSignal;
+  readonly #stolen: StolenTime;
   readonly #series = new Map<string, Series>();
   readonly #commands: Record<string, string[]> = {};
   readonly #failures: Failure[] = [];
   readonly #skipped: { suite: string; reason: string }[] = [];
 
   /** @param signal ends the run with the turn at hand */
-  constructor(effort: Effort, progress: Progress, signal: AbortSignal) {
+  constructor(
+    effort: Effort,
+    progress: Progress,
+    signal: AbortSignal,
+    stolen: StolenTime = new StolenTime(),
+  ) {
     this.#effort = effort;
     this.#progress = progress;
     this.#signal = signal;
+    this.#stolen = stolen;
   }
 
   /** Plays all. What has been measured is kept even if the run is ended before. */
@@ -87,6 +95,7 @@ export class Players {
       series: this.#inOrder(suites),
       failures: this.#failures,
       skipped: this.#skipped,
+      stolen: this.#stolen.summary,
     };
   }
 
@@ -142,11 +151,16 @@ export class Players {
       if (!warmUp) this.#note([suite.name, each.name, contestant].join(' / '), host, argv);
     };
     try {
-      const samples = await each.measure({ stage, contestant, effort, warmUp, ran });
-      for (const [metric, values] of Object.entries(samples)) {
-        if ([values].flat().every(Number.isFinite)) continue;
-        throw new Error(`${metric}: ${String(values)} is no figure`);
-      }
+      const play = async (): Promise<Samples> => {
+        const samples = await each.measure({ stage, contestant, effort, warmUp, ran });
+        for (const [metric, values] of Object.entries(samples)) {
+          if ([values].flat().every(Number.isFinite)) continue;
+          throw new Error(`${metric}: ${String(values)} is no figure`);
+        }
+        return samples;
+      };
+      const again = !warmUp && !effort.quick && each.playsAgain !== false;
+      const samples = await (again ? this.#stolen.play(each.estimate, play) : play());
       if (!warmUp) this.#keep(suite, each, contestant, samples);
       return true;
     } catch (error) {

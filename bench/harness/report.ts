@@ -5,6 +5,7 @@ import { isRealTime } from './machine.ts';
 import { type MetricOf, picturesOf } from './pictures.ts';
 import type { Result, Series } from './result.ts';
 import { ratio } from './statistics.ts';
+import { DISTURBED } from './stolen.ts';
 import type { Suite } from './suite.ts';
 import { each, figure, hasManyMetrics, intervalOf, PEER, peerOf, shown } from './table.ts';
 
@@ -72,12 +73,12 @@ const seriesOf = ({ suite, result, cases }: Source): Series[] =>
 
 function machineSection(sources: readonly Source[]): string[] {
   const runs = [...new Set(sources.map(({ result }) => result))];
-  const rows = runs.map(({ startedAt, machine, effort, command, versions }) => {
+  const rows = runs.map(({ startedAt, machine, effort, command, versions, stolen }) => {
     const names = sources
       .filter(({ result }) => result.startedAt === startedAt)
       .map((source) => nameOf(source, sources));
     const { processor, processors, kernel, scheduling, load } = machine;
-    return `| ${startedAt.slice(0, 16).replace('T', ' ')} | ${names.join(', ')} | ${processors} x ${processor}, Linux ${kernel} | ${scheduling}; load ${load.before} before, ${load.after} after | ${versions.suture}, Node ${versions.node} | \`${command}\`, ${effort.repeat} rounds of ${effort.seconds} s${effort.quick ? '; **quick: it shows that all works, and no figures**' : ''} |`;
+    return `| ${startedAt.slice(0, 16).replace('T', ' ')} | ${names.join(', ')} | ${processors} x ${processor}, Linux ${kernel} | ${scheduling}; load ${load.before} before, ${load.after} after${stolenText(stolen)} | ${versions.suture}, Node ${versions.node} | \`${command}\`, ${effort.repeat} rounds of ${effort.seconds} s${effort.quick ? '; **quick: it shows that all works, and no figures**' : ''} |`;
   });
   const programs = Object.entries(runs.at(-1)?.versions ?? {})
     .filter(([name]) => name !== 'suture' && name !== 'node')
@@ -98,6 +99,12 @@ function machineSection(sources: readonly Source[]): string[] {
   ];
 }
 
+function stolenText(stolen: Result['stolen']): string {
+  if (stolen === undefined) return '';
+  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+  return `; stolen of a turn ${percent(stolen.median)} (median), ${percent(stolen.most)} (most), ${stolen.again} tries more`;
+}
+
 /** The suite's name, and its cases if others of it are of another run. */
 const nameOf = ({ suite, cases }: Source, all: readonly Source[]): string =>
   all.filter((other) => other.suite === suite).length === 1
@@ -116,6 +123,8 @@ function cannotShow(sources: readonly Source[]): string[] {
       'Segmentation offload lets trains of 64 KiB pass as one packet, for all contestants.',
     '- Latencies are those of a scheduler with more runnable programs than processors; tails above a few milliseconds are its own.',
     '- Other work on the machine disturbs the figures: the load averages are above. A load of 1 or 2 after a run is the run itself.',
+    '- A virtual machine shares its processors with others. Of what its hypervisor stole (`steal`) a chain of programs that wake each other suffers more than in proportion: ' +
+      `a turn that lost more than ${DISTURBED * 100} % is played again, while that makes the run no longer than by half, and the try that lost least counts. What was left is in the table.`,
     ...(sources.some(({ result }) => isRealTime(result.machine.scheduling))
       ? [
           '- Where the scheduling says `SCHED_RR`, the softirq work of TAPs starved beside programs with real-time priority: these figures are too low.',

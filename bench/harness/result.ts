@@ -47,6 +47,8 @@ const resultSchema = z.strictObject({
     /** Runnable processes on the average of the minute before, and of the last minute (getloadavg(3)). */
     load: z.strictObject({ before: z.number(), after: z.number() }),
   }),
+  /** What the hypervisor took, share by turn that could be played again (stolen.ts). Absent before that was looked at. */
+  stolen: z.strictObject({ again: z.number(), median: z.number(), most: z.number() }).optional(),
   /** By program. */
   versions: z.record(z.string(), z.string()),
   /** By suite, case and contestant, joined by ` / `: what was run in which host. */

@@ -49,6 +49,8 @@ export interface Case {
   readonly repeat?: number;
   /** False where nothing needs to warm up. */
   readonly warmsUp?: boolean;
+  /** False where a turn is not played again, though the hypervisor disturbed it: what it measures is not speed. */
+  readonly playsAgain?: boolean;
   /** @throws Error when the contestant fails; the run goes on without this turn */
   readonly measure: (turn: Turn) => Promise<Samples>;
 }

@@ -120,6 +120,7 @@ function caseOf(
     // 32 failures where other suites have 5 turns: 30 and some that may fail on a busy machine.
     repeat: quick ? 1 : 6 * repeat + 2,
     warmsUp: false,
+    playsAgain: false,
     measure: (turn) => fail(turn, how, load),
   };
 }

@@ -141,19 +141,16 @@ export class Host {
       const frames = this.breath();
       if (waited && frames <= FEW) this.#restedAt = this.clock.now();
       waited = false;
-      if (frames > 0) {
-        if (++busy < BREATHS) continue;
-        busy = 0;
-      } else {
-        busy = 0;
-        const before = this.clock.now();
-        const wait = Math.min(this.nextAt - before, ATTENTION);
-        if (wait > 0) {
-          await this.link.wait(wait);
-          waited = this.clock.now() - before > REST;
-        }
-      }
+      if (frames > 0 && ++busy < BREATHS) continue;
+      busy = 0;
+      // Its turn comes before the wait: behind it, a frame that came would wait for the event loop, too.
       await new Promise(setImmediate);
+      if (frames > 0) continue;
+      const before = this.clock.now();
+      const wait = Math.min(this.nextAt - before, ATTENTION);
+      if (wait <= 0) continue;
+      await this.link.wait(wait);
+      waited = this.clock.now() - before > REST;
     }
   }
 
