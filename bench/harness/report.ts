@@ -124,7 +124,7 @@ function cannotShow(sources: readonly Source[]): string[] {
     '- Latencies are those of a scheduler with more runnable programs than processors; tails above a few milliseconds are its own.',
     '- Other work on the machine disturbs the figures: the load averages are above. A load of 1 or 2 after a run is the run itself.',
     '- A virtual machine shares its processors with others. Of what its hypervisor stole (`steal`) a chain of programs that wake each other suffers more than in proportion: ' +
-      `a turn that lost more than ${DISTURBED * 100} % is played again, while that makes the run no longer than by half, and the try that lost least counts. What was left is in the table.`,
+      `a turn that lost more than ${DISTURBED * 100} % is played again, while that makes the run no longer than by a third, and the try that lost least counts. What was left is in the table.`,
     ...(sources.some(({ result }) => isRealTime(result.machine.scheduling))
       ? [
           '- Where the scheduling says `SCHED_RR`, the softirq work of TAPs starved beside programs with real-time priority: these figures are too low.',

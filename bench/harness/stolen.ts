@@ -16,7 +16,7 @@ export const DISTURBED = 0.03;
 /** Tries of one turn at most. */
 const TRIES = 3;
 /** Tries beyond the first make a run longer by this share at most. */
-const LONGER = 0.5;
+const LONGER = 1 / 3;
 
 /** What became of the turns that count. */
 export interface StolenSummary {

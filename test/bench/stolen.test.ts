@@ -38,15 +38,15 @@ test('a disturbed one is played again until one is not', async () => {
 });
 
 test('of three disturbed tries the one that lost least counts', async () => {
-  const noisy = machine(0, 0, 0, 0, 30, 10, 20, 0);
-  expect(await playAll(noisy, 6)).toEqual([1, 2, 3, 4, 6, 8]);
+  const noisy = machine(0, 0, 0, 0, 0, 30, 10, 20, 0);
+  expect(await playAll(noisy, 7)).toEqual([1, 2, 3, 4, 5, 7, 9]);
   expect(noisy.stolen.summary).toMatchObject({ again: 2, most: 0.1 });
 });
 
-test('a machine that is never quiet makes the run no longer than by half', async () => {
+test('a machine that is never quiet makes the run no longer than by a third', async () => {
   const loud = machine(...Array.from({ length: 100 }, () => 40));
-  await playAll(loud, 10);
-  expect(loud.stolen.summary).toEqual({ again: 5, median: 0.4, most: 0.4 });
+  await playAll(loud, 9);
+  expect(loud.stolen.summary).toEqual({ again: 3, median: 0.4, most: 0.4 });
 });
 
 test('a try that fails ends the turn', async () => {
