@@ -5,6 +5,7 @@ import { bringUp, inNamespace, interfaceRequest } from '../sys/interface.ts';
 import { LastWill } from '../sys/last-will.ts';
 import * as libc from '../sys/libc.ts';
 import { type Readiness, readiness } from '../sys/libuv.ts';
+import { Attention } from './attention.ts';
 import type { Frame } from './frame.ts';
 import { type Link, type LinkCounters, linkCounters } from './link.ts';
 
@@ -18,23 +19,6 @@ const TUN_F_TSO4 = 0x02;
 const TUN_F_TSO6 = 0x04;
 const TUN_F_TSO_ECN = 0x08;
 const FLAGS_AT = 16;
-
-/**
- * How long after the last of two frames in quick succession the thread itself waits for the next one. A turn of the event
- * loop takes longer, which a busy link would pay at every lull.
- */
-const ATTENTIVE: Micros = 2 * MILLISECOND;
-/** How long it looks for a frame again and again before it lets the kernel wake it, which takes about as long. */
-const SPIN: Micros = 100;
-/**
- * It does so only where at least this share of the last waits were short, rest and waking included, and came after so few
- * frames at most: a packet and its answer. Who has more to handle leaves others more to do, and needs their processor less.
- */
-const ENOUGH = 0.4;
-const SHORT: Micros = 2 * SPIN;
-const FEW = 4;
-/** Weight of the last wait in that share. */
-const RECENT = 1 / 8;
 
 export interface TapOptions {
   /** Name of the interface, at most 15 bytes. */
@@ -58,13 +42,7 @@ export class TapLink implements Link {
   readonly #poll: Uint8Array<ArrayBuffer>;
   readonly #readiness: Readiness;
   readonly #clock: Clock;
-  #attentiveUntil: Micros = 0;
-  /** When a frame last ended a wait. */
-  #wokenAt: Micros = Number.NEGATIVE_INFINITY;
-  /** Frames until the wait before. */
-  #receivedBefore = 0;
-  /** The share of short waits among the last ones. */
-  #shortWaits = 0;
+  readonly #attention = new Attention();
   #closed = false;
   #waiting = false;
   /** Made when something is bequeathed. */
@@ -105,39 +83,29 @@ export class TapLink implements Link {
 
   async wait(timeout: Micros): Promise<void> {
     if (this.#closed || this.#waiting) return;
-    const now = this.#clock.now();
+    const from = this.#clock.now();
     const milliseconds = Math.max(0, Math.min(Math.ceil(timeout / MILLISECOND), 1_000));
-    if (now < this.#attentiveUntil) {
-      const isThere =
-        this.#spin(now, timeout) || libc.poll(this.#poll, Math.min(milliseconds, 1)) > 0;
-      const few = this.counters.received - this.#receivedBefore <= FEW;
-      const isShort = few && isThere && this.#clock.now() - now < SHORT;
-      this.#receivedBefore = this.counters.received;
-      this.#shortWaits += ((isShort ? 1 : 0) - this.#shortWaits) * RECENT;
-      if (isThere) this.#woken();
-      return;
-    }
-    this.#waiting = true;
-    const ready = await this.#readiness.within(milliseconds);
-    this.#waiting = false;
-    if (ready) this.#woken();
+    const isThere = this.#attention.waitsItself(from)
+      ? this.#look(from, timeout) || libc.poll(this.#poll, Math.min(milliseconds, 1)) > 0
+      : await this.#sleep(milliseconds);
+    this.#attention.waited(from, this.#clock.now(), this.counters.received, isThere);
   }
 
-  /** Whether a frame came while it looked. */
-  #spin(from: Micros, timeout: Micros): boolean {
-    if (this.#shortWaits < ENOUGH) return false;
-    const span = Math.min(SPIN, timeout);
+  /** Whether a frame came while the thread looked. */
+  #look(from: Micros, timeout: Micros): boolean {
+    const span = Math.min(this.#attention.spin, timeout);
+    if (span <= 0) return false;
     do {
       if (libc.poll(this.#poll, 0) > 0) return true;
     } while (this.#clock.now() - from < span);
     return false;
   }
 
-  /** A frame came. One alone is no traffic: heartbeats must not keep the thread awake. */
-  #woken(): void {
-    const now = this.#clock.now();
-    if (now - this.#wokenAt < ATTENTIVE) this.#attentiveUntil = now + ATTENTIVE;
-    this.#wokenAt = now;
+  async #sleep(milliseconds: number): Promise<boolean> {
+    this.#waiting = true;
+    const isThere = await this.#readiness.within(milliseconds);
+    this.#waiting = false;
+    return isThere;
   }
 
   bequeath(frames: readonly Uint8Array[]): boolean {
