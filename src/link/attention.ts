@@ -3,10 +3,10 @@
 import { MILLISECOND, type Micros } from '../env/clock.ts';
 
 /**
- * How long after the last of two frames in quick succession the thread itself waits for the next one. A turn of the event
+ * The thread itself waits for the next frame where the last one came this soon, and so long at the most. To sleep in the event
  * loop takes longer, which a busy link would pay at every lull.
  */
-const ATTENTIVE: Micros = 2 * MILLISECOND;
+const LULL: Micros = MILLISECOND;
 /** How long it looks before it sleeps, which the kernel takes about as long to end. */
 const SPIN: Micros = 100;
 /**
@@ -20,17 +20,15 @@ const FEW = 4;
 const RECENT = 1 / 8;
 
 export class Attention {
-  #until: Micros = Number.NEGATIVE_INFINITY;
-  /** When a frame last ended a wait. */
-  #wokenAt: Micros = Number.NEGATIVE_INFINITY;
+  #waitsItself = false;
   /** Frames received until the wait before. */
   #received = 0;
   /** The share of short waits among the last ones. */
   #short = 0;
 
-  /** Whether the thread itself waits. */
-  waitsItself(now: Micros): boolean {
-    return now < this.#until;
+  /** Whether the thread itself waits; otherwise the event loop does. */
+  get waitsItself(): boolean {
+    return this.#waitsItself;
   }
 
   /** For how long the thread looks before it sleeps; 0 where that is in vain. */
@@ -47,9 +45,6 @@ export class Attention {
     const isShort = isThere && now - from < SHORT && received - this.#received <= FEW;
     this.#short += ((isShort ? 1 : 0) - this.#short) * RECENT;
     this.#received = received;
-    if (!isThere) return;
-    // One alone is no traffic: heartbeats must not keep the thread awake.
-    if (now - this.#wokenAt < ATTENTIVE) this.#until = now + ATTENTIVE;
-    this.#wokenAt = now;
+    this.#waitsItself = isThere && now - from < LULL;
   }
 }

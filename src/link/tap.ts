@@ -85,7 +85,7 @@ export class TapLink implements Link {
     if (this.#closed || this.#waiting) return;
     const from = this.#clock.now();
     const milliseconds = Math.max(0, Math.min(Math.ceil(timeout / MILLISECOND), 1_000));
-    const isThere = this.#attention.waitsItself(from)
+    const isThere = this.#attention.waitsItself
       ? this.#look(from, timeout) || libc.poll(this.#poll, Math.min(milliseconds, 1)) > 0
       : await this.#sleep(milliseconds);
     this.#attention.waited(from, this.#clock.now(), this.counters.received, isThere);
