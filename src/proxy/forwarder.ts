@@ -17,7 +17,7 @@
 //   anything else            ours
 import type { Micros } from '../env/clock.ts';
 import type { Host } from '../host/host.ts';
-import { type Address, addressWords, fromIpv4 } from '../ip/address.ts';
+import { type Address, addressWords, type Endpoint, fromIpv4 } from '../ip/address.ts';
 import { readIpv6 } from '../ip/intern.ts';
 import type { Frame } from '../link/frame.ts';
 import { JOINING } from '../replication/member.ts';
@@ -222,20 +222,29 @@ export class Forwarder {
       // Who leaves answers no more.
       return ownerOf(this.#self, replicator.currentView.active) ?? this.#self;
     }
+    const issuer = this.#issuerOf(client, virtual, tcp.seq(view, at), tcp.ack(view, at));
+    const home = issuer < 0 ? this.#restorerOf?.(this.#flowBytes()) : issuer;
+    if (home === undefined) return this.#self;
+    return homeOf(home, replicator.currentView) ?? this.#self;
+  }
+
+  /** True if a segment from a client brings another member's cookie, with the numbers that it came with. */
+  isAnothers(client: Endpoint, virtual: Endpoint, seq: number, ack: number): boolean {
+    const replicator = this.#replicator();
+    if (replicator === undefined) return false;
+    const issuer = this.#issuerOf(client, virtual, seq, ack);
+    return issuer >= 0 && (homeOf(issuer, replicator.currentView) ?? this.#self) !== this.#self;
+  }
+
+  /** The member whose cookie a segment brings, or -1. */
+  #issuerOf(client: Endpoint, virtual: Endpoint, seq: number, ack: number): number {
     const identity = this.#identity;
     identity.local = virtual.address;
     identity.localPort = virtual.port;
     identity.remote = client.address;
     identity.remotePort = client.port;
-    const issuer = this.#cookies.issuerOf(
-      identity,
-      (tcp.seq(view, at) - 1) >>> 0,
-      (tcp.ack(view, at) - 1) >>> 0,
-      this.#host.clock.wall(),
-    );
-    const home = issuer < 0 ? this.#restorerOf?.(this.#flowBytes()) : issuer;
-    if (home === undefined) return this.#self;
-    return homeOf(home, replicator.currentView) ?? this.#self;
+    const [irs, iss] = [(seq - 1) >>> 0, (ack - 1) >>> 0];
+    return this.#cookies.issuerOf(identity, irs, iss, this.#host.clock.wall());
   }
 
   /** Who splices a flow, or goes on with one that a member has logged. */

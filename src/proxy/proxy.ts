@@ -113,6 +113,7 @@ export class ProxyMember {
       idleMillis: config.splice.idleTimeoutMs,
       logger,
       onProposed: (client, virtual) => this.#serviceAt(virtual)?.yield(client),
+      isAnothers: (...segment) => this.forwarder?.isAnothers(...segment) ?? false,
     });
     this.keeper = keeperFor(options, () => this.config, this.host, this.splices);
     this.splices.keeper = this.keeper;

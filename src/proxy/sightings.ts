@@ -56,6 +56,11 @@ export class Sightings {
     this.#spreadUntil = now + SPREAD;
   }
 
+  /** Whether packets pass by way of members that are not their flows' homes. */
+  isExpectedAt(now: Micros): boolean {
+    return now < this.#spreadUntil;
+  }
+
   /** Tells the other members what was seen of a flow's end; false if there is no need. */
   tell(splicer: Splicer, slot: number, facts: number): boolean {
     splicer.table.copyRecord(slot, this.#record, 0);
@@ -63,7 +68,7 @@ export class Sightings {
     const active = this.#replicator()?.currentView.active ?? [];
     const now = this.#clock.now();
     if (home !== this.#self && active.includes(home)) this.expect(now);
-    if (now >= this.#spreadUntil || active.length < 2) return false;
+    if (!this.isExpectedAt(now) || active.length < 2) return false;
     this.#send(splicer, slot, facts);
     return true;
   }

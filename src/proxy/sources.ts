@@ -157,6 +157,7 @@ export function sourcesOf(proxy: ProxyMember): MetricSources {
           errorsTranslated: passed.errorsTranslated,
           extensionHeaders: passed.extensionHeaders,
           synsChallenged: passed.synsChallenged,
+          successors: passed.successors,
         },
         replication: { ...proxy.replicator?.counters },
         store: { ...proxy.keeper?.counters },

@@ -61,6 +61,8 @@ export interface SplicesOptions {
   readonly logger: Logger;
   /** Another member splices a client's connection to a virtual end point. */
   readonly onProposed: (client: Endpoint, virtual: Endpoint) => void;
+  /** See `SplicerOptions.isAnothers`. */
+  readonly isAnothers: (client: Endpoint, virtual: Endpoint, seq: number, ack: number) => boolean;
 }
 
 export class Splices implements RecordSource {
@@ -351,6 +353,8 @@ export class Splices implements RecordSource {
       network: host.ip,
       gathers: true,
       isBusy: () => host.isBusy,
+      isAnothers: (...segment) =>
+        this.sightings.isExpectedAt(host.clock.now()) && this.#options.isAnothers(...segment),
       counters: this.passed,
       lingerMillis,
       idleMillis,

@@ -66,6 +66,9 @@ const SCAN_GAP: Micros = SECOND / 4;
  */
 const TIME_WAIT = 65_000;
 
+/** Instead of a distance between sequence numbers. */
+const UNKNOWN = 0x7fff_ffff;
+
 const FLAGS_MASK = SYN | FIN | RST | ACK;
 /** An open flow both of whose ends were heard, with nothing to remember or to doubt. */
 const ORDINARY = s.OPEN | (3 * s.NEXT_KNOWN) | (3 * s.ACKED_KNOWN);
@@ -159,6 +162,20 @@ export class Lifecycle {
   /** The sequence number behind a FIN that was seen. */
   finEnd(slot: number, direction: number): number {
     return this.#words[slot * this.#slotWords + this.#seen + s.FIN_END + direction];
+  }
+
+  /**
+   * How far a number lies ahead of what its sender is known to have sent, below 0 if behind; the largest there is if
+   * nothing is known of that.
+   */
+  ahead(slot: number, direction: number, seq: number): number {
+    const words = this.#words;
+    const at = slot * this.#slotWords + this.#seen;
+    const status = words[at + STATUS];
+    if ((status & (s.NEXT_KNOWN << direction)) !== 0)
+      return (seq - words[at + NEXT + direction]) | 0;
+    const isAcked = (status & (s.ACKED_KNOWN << direction)) !== 0;
+    return isAcked ? (seq - words[at + ACKED + direction]) | 0 : UNKNOWN;
   }
 
   /** True if a segment with this number comes from its sender's next connection. */

@@ -127,6 +127,8 @@ export class Cluster {
   readonly #wills = new Map<Name, Bequeathing>();
   /** Whether what a member says to another arrives, over IPv4. */
   meshPasses: (from: Name, to: Name | undefined) => boolean = () => true;
+  /** Members that the router does not choose, where packets come to a member by chance. */
+  bypassed: readonly Name[] = [];
   /** What became of drains. */
   readonly drained = new Map<Name, DrainOutcome>();
   /** What all members keep their records in, if they do. */
@@ -347,8 +349,11 @@ export class Cluster {
   #chosen(destination: Address): Choice {
     if (this.#spray === undefined || !this.#proxied.has(destination)) return undefined;
     const family = typeof destination === 'number' ? 4 : 6;
+    const candidates = [...this.config.members.keys()]
+      .map((name, index) => (this.bypassed.includes(name as Name) ? -1 : 10 + index))
+      .filter((number) => number >= 0);
     const nextHop = addressOf(
-      hostAddress(10 + below(this.#spray, this.config.members.size), family),
+      hostAddress(candidates[below(this.#spray, candidates.length)], family),
     );
     const holders = [...this.members.values()].filter(({ host }) => host.ip.isLocal(nextHop));
     const holder = holders.find((member) => !this.#paused.has(member)) ?? holders[0];

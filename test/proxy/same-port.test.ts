@@ -1,6 +1,6 @@
 // A client that comes again with the port of a connection that is over, while a record of that is left.
 import { expect, test } from 'vitest';
-import { SECOND } from '../../src/env/clock.ts';
+import { MILLISECOND, SECOND } from '../../src/env/clock.ts';
 import { Cluster, HTTP, isServing } from './cluster.ts';
 import { request, response, type ScriptedClient } from './peers.ts';
 
@@ -53,3 +53,43 @@ test('whose end only the dead saw: it is asked, and served when it repeats its S
   again(cluster);
   expect(splices.passed.synsChallenged).toBe(1);
 });
+
+/** SYNs that were answered. */
+const answered = (cluster: Cluster): number =>
+  [...cluster.members.values()].reduce((sum, { host }) => sum + host.tcp.counters.cookiesSent, 0);
+
+test.each([4, 6] as const)(
+  'IPv%i, while a member has not heard that it is over: what comes there is left to who answered',
+  (clients) => {
+    const first = '/turn0/2000';
+    for (let seed = 1; seed <= 4; seed++) {
+      const cluster = new Cluster({ members: 3, spray: true, mesh: 4, clients, seed });
+      const steps = [
+        { say: request(first) },
+        // Time enough for the next connection to begin with quite another number.
+        { say: request(NEW), heard: response(first).length, pause: 2 * SECOND },
+      ];
+      const old = cluster.connect(steps, Number.POSITIVE_INFINITY, HTTP, PORT);
+      cluster.until(() => old.heard.length === response(first).length, 'its first answer');
+      cluster.bypassed = ['c'];
+      cluster.until(() => cluster.requests.length === 2, 'its last request');
+      cluster.meshPasses = (from, to) => from !== 'c' && to !== 'c';
+      cluster.until(() => old.closed, 'it is done');
+      // The others tell each other. All this is shorter than what makes members suspect one that is silent.
+      cluster.simulation.runFor(10 * MILLISECOND);
+      const before = answered(cluster);
+      const { passed } = cluster.member('c').splices;
+      const { framesToBackend } = passed;
+      const client = connect(cluster, NEW);
+      cluster.until(() => answered(cluster) > before, 'its SYN is answered');
+      cluster.bypassed = ['a', 'b'];
+      cluster.simulation.runFor(20 * MILLISECOND);
+      expect(passed.successors).toBeGreaterThan(0);
+      expect(passed.framesToBackend).toBe(framesToBackend);
+      cluster.meshPasses = () => true;
+      cluster.until(() => client.closed, 'the next one is done');
+      expect([client.heard, client.error]).toEqual([response(NEW), undefined]);
+      expect([cluster.violations, cluster.requests.length]).toEqual([[], 3]);
+    }
+  },
+);

@@ -14,7 +14,7 @@ function newSplices(): { readonly splices: Splices; readonly host: Host } {
   const host = new Host({ link, mac: 0x0200_0000_0001, random });
   const splices = new Splices({
     ...{ host, self: 3, maximum: 100, lingerMillis: 1_000, idleMillis: 10_000 },
-    ...{ logger: silentLogger, onProposed: () => {} },
+    ...{ logger: silentLogger, onProposed: () => {}, isAnothers: () => false },
   });
   return { splices, host };
 }

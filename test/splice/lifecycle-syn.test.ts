@@ -70,4 +70,48 @@ describe.each(FAMILIES)('over $name', (family) => {
       expect(flow.state).toBe(RESET);
     });
   });
+
+  describe("a segment with another member's cookie", () => {
+    /** What was asked: the numbers of the segments. */
+    const asked: [seq: number, ack: number][] = [];
+    const isAnothers = (_: unknown, __: unknown, seq: number, ack: number): boolean =>
+      asked.push([seq, ack]) > 0;
+
+    test('far ahead of what the client has said is not ours, and changes nothing', () => {
+      const flow = start({ isAnothers });
+      // It acknowledges what is known of the client from then on.
+      flow.backend(ACK);
+      flow.talk();
+      asked.length = 0;
+      const [before, far] = [flow.sent.length, flow.seq + 200_000];
+      expect(flow.client(ACK, 0, { seq: far, ack: 5 })).toBe(false);
+      expect(asked).toEqual([[far, 5]]);
+      expect(flow.sent).toHaveLength(before);
+      expect(flow.splicer.counters.successors).toBe(1);
+      expect([flow.state, flow.client(ACK, 10)]).toEqual([OPEN, true]);
+    });
+
+    test('is judged where nothing is known of the client, and nowhere else', () => {
+      asked.length = 0;
+      const flow = start({ isAnothers });
+      expect(flow.client(ACK, 10)).toBe(false);
+      flow.backend(ACK);
+      for (const seq of [flow.seq, flow.seq + 199_999, flow.seq - 1_000]) {
+        expect(flow.client(ACK, 0, { seq })).toBe(true);
+      }
+      expect(asked).toHaveLength(1);
+    });
+
+    test('is none if it resets or begins', () => {
+      const flow = start({ isAnothers });
+      // It acknowledges what is known of the client from then on.
+      flow.backend(ACK);
+      flow.talk();
+      asked.length = 0;
+      for (const flags of [RST, RST | ACK, SYN, SYN | ACK]) {
+        flow.client(flags, 0, { seq: flow.seq + 1_000_000 });
+      }
+      expect(asked).toEqual([]);
+    });
+  });
 });
